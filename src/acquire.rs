@@ -1,0 +1,255 @@
+//! The futures that wait for permits.
+
+use core::fmt;
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll, ready};
+use std::sync::Arc;
+
+use crate::error::AcquireError;
+use crate::permit::{OwnedSemaphorePermit, SemaphorePermit};
+use crate::request::Request;
+use crate::semaphore::Semaphore;
+
+/// Waits for permits; made by [`Semaphore::acquire`] and [`Semaphore::acquire_many`].
+///
+/// It takes its place in the line when it is polled for the first time, keeps it however often it
+/// is polled and with whichever wakers, and gives it up when it is dropped. It may be moved while
+/// it waits, and stored in a struct.
+///
+/// # Cancel safety
+///
+/// Dropping it takes constant time, frees its place in the line at once, and hands on whatever it
+/// had: its units if it was filled up in part, all its permits if they were granted already.
+/// Whoever asks again stands at the end of the line.
+///
+/// # Panics
+///
+/// If it is polled after it returned [`Poll::Ready`].
+#[must_use = "futures do nothing unless polled"]
+pub struct Acquire<'a> {
+    semaphore: &'a Semaphore,
+    request: Request,
+}
+
+/// Waits for permits, and keeps the semaphore alive; made by [`Semaphore::acquire_owned`] and
+/// [`Semaphore::acquire_many_owned`].
+///
+/// Otherwise it is as [`Acquire`].
+///
+/// # Panics
+///
+/// If it is polled after it returned [`Poll::Ready`].
+#[must_use = "futures do nothing unless polled"]
+pub struct AcquireOwned {
+    /// `None` once it has returned.
+    semaphore: Option<Arc<Semaphore>>,
+    request: Request,
+}
+
+impl<'a> Future for Acquire<'a> {
+    type Output = Result<SemaphorePermit<'a>, AcquireError>;
+
+    #[inline]
+    #[track_caller]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        let result = ready!(this.request.poll(this.semaphore, cx));
+        Poll::Ready(result.map(|()| SemaphorePermit::new(this.semaphore, this.request.permits())))
+    }
+}
+
+impl Future for AcquireOwned {
+    type Output = Result<OwnedSemaphorePermit, AcquireError>;
+
+    #[inline]
+    #[track_caller]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        let Some(semaphore) = &this.semaphore else {
+            panic!("`AcquireOwned` polled after completion")
+        };
+        let result = ready!(this.request.poll(semaphore, cx));
+        let semaphore = this.semaphore.take();
+        Poll::Ready(result.map(|()| match semaphore {
+            Some(semaphore) => OwnedSemaphorePermit::new(semaphore, this.request.permits()),
+            None => unreachable!("it was there a moment ago"),
+        }))
+    }
+}
+
+impl Drop for Acquire<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.request.cancel(self.semaphore);
+    }
+}
+
+impl Drop for AcquireOwned {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(semaphore) = &self.semaphore {
+            self.request.cancel(semaphore);
+        }
+    }
+}
+
+impl fmt::Debug for Acquire<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Acquire")
+            .field("request", &self.request)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for AcquireOwned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AcquireOwned")
+            .field("request", &self.request)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Semaphore {
+    /// Waits for a permit. It is [`acquire_many`](Semaphore::acquire_many) of one.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`acquire_many`](Semaphore::acquire_many).
+    ///
+    /// # Errors
+    ///
+    /// [`AcquireError`] if the semaphore is closed before the permit is granted.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use semafair::{AcquireError, Semaphore};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), AcquireError> {
+    /// let semaphore = Semaphore::new(2);
+    /// let permit = semaphore.acquire().await?;
+    /// assert_eq!(semaphore.available_permits(), 1);
+    /// drop(permit);
+    /// assert_eq!(semaphore.available_permits(), 2);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[inline]
+    pub const fn acquire(&self) -> Acquire<'_> {
+        self.acquire_many(1)
+    }
+
+    /// Waits for `n` permits, which are granted all at once.
+    ///
+    /// The returned future takes its place in the line when it is first polled. When it stands at
+    /// the head of the line, permits that come back are put aside for it until it has all, so that
+    /// nobody who asks for fewer can starve it. `n == 0` is granted at once, unless closed.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future gives up its place, and hands on what had been put aside for it, at once
+    /// and in constant time. Whoever asks again stands at the end of the line.
+    ///
+    /// # Errors
+    ///
+    /// [`AcquireError`] if the semaphore is closed before the permits are granted. Permits that were
+    /// granted before the close are granted, whenever the future is polled.
+    ///
+    /// # Panics
+    ///
+    /// The first poll panics if `n` exceeds [`Semaphore::MAX_PERMITS`], which it can on 32-bit
+    /// machines only, or if more than 2^60 permits are being waited for.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use semafair::{AcquireError, Semaphore};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), AcquireError> {
+    /// // Memory for downloads, in bytes.
+    /// let memory = Semaphore::new(1 << 20);
+    /// let buffer = memory.acquire_many(64 << 10).await?;
+    /// assert_eq!(buffer.num_permits(), 64 << 10);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[inline]
+    pub const fn acquire_many(&self, n: u32) -> Acquire<'_> {
+        Acquire {
+            semaphore: self,
+            request: Request::new(n),
+        }
+    }
+
+    /// Waits for a permit; the future and the guard keep the semaphore alive.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`acquire_many`](Semaphore::acquire_many).
+    ///
+    /// # Errors
+    ///
+    /// [`AcquireError`] if the semaphore is closed before the permit is granted.
+    ///
+    /// # Examples
+    ///
+    /// A permit for each task, taken before the task is spawned:
+    ///
+    /// ```
+    /// # use semafair::{AcquireError, Semaphore};
+    /// # use std::sync::Arc;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), AcquireError> {
+    /// let semaphore = Arc::new(Semaphore::new(2));
+    /// for job in 0..4 {
+    ///     let permit = semaphore.clone().acquire_owned().await?;
+    ///     tokio::spawn(async move {
+    ///         println!("job {job}");
+    ///         drop(permit);
+    ///     });
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[inline]
+    pub const fn acquire_owned(self: Arc<Self>) -> AcquireOwned {
+        self.acquire_many_owned(1)
+    }
+
+    /// Waits for `n` permits; the future and the guard keep the semaphore alive.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`acquire_many`](Semaphore::acquire_many).
+    ///
+    /// # Errors
+    ///
+    /// [`AcquireError`] if the semaphore is closed before the permits are granted.
+    ///
+    /// # Panics
+    ///
+    /// As [`acquire_many`](Semaphore::acquire_many).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use semafair::{AcquireError, Semaphore};
+    /// # use std::sync::Arc;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), AcquireError> {
+    /// let semaphore = Arc::new(Semaphore::new(8));
+    /// let permits = semaphore.clone().acquire_many_owned(3).await?;
+    /// drop(semaphore);
+    /// assert_eq!(permits.semaphore().available_permits(), 5);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[inline]
+    pub const fn acquire_many_owned(self: Arc<Self>, n: u32) -> AcquireOwned {
+        AcquireOwned {
+            semaphore: Some(self),
+            request: Request::new(n),
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! The one word that every acquire and release changes: how many permits are free, or owed.
+//!
+//! ```text
+//!   -2^62 + p                 -2^61      -2^60        0                      2^61
+//!   ....... closed, p free ......|... refused .|.. owed ..|...... free ......|
+//! ```
+//!
+//! Zero or more: so many permits are free. Below zero: so many units are asked for by waiters and
+//! not yet on their way to them (I1 in `line/README.md`). Closing subtracts 2^62, so that one
+//! signed comparison tells a plain success from everything else, closed included.
+//!
+//! Once closed, the word is a plain signed count: nobody waits any more, and nothing is owed. It
+//! dips below the closed zero for as long as a refused acquire has not put back what it took.
+
+use core::fmt;
+
+use crate::sync::{AcqRel, Acquire, AtomicI64, const_fn};
+
+/// What closing subtracts.
+const CLOSED: i64 = 1 << 62;
+/// Below this the word is closed. Halfway, so that neither kind can drift into the other.
+const CLOSED_BELOW: i64 = -(1 << 61);
+/// An acquire that finds more units owed than this is refused: [`CLOSED_BELOW`] stays out of
+/// reach by 2^28 further requests of the largest size at the same instant.
+const MOST_OWED: i64 = 1 << 60;
+
+/// The most permits there can be: tokio's limit, so that code moves over unchanged.
+pub(crate) const MAX_PERMITS: usize = usize::MAX >> 3;
+#[expect(clippy::cast_possible_wrap, reason = "at most 2^61 - 1")]
+const MAX: i64 = MAX_PERMITS as i64;
+
+/// Converts a count of permits: never above `MAX_PERMITS`, which the callers have checked.
+fn signed(n: usize) -> i64 {
+    debug_assert!(n <= MAX_PERMITS, "a count of permits above MAX_PERMITS");
+    #[expect(clippy::cast_possible_wrap, reason = "at most 2^61 - 1")]
+    let n = n as i64;
+    n
+}
+
+/// What the word said at one instant.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Snapshot(i64);
+
+impl Snapshot {
+    /// Whether the semaphore was closed.
+    pub(crate) fn is_closed(self) -> bool {
+        self.0 < CLOSED_BELOW
+    }
+
+    /// Free permits; negative: units owed.
+    fn count(self) -> i64 {
+        if self.is_closed() {
+            self.0 + CLOSED
+        } else {
+            self.0
+        }
+    }
+
+    /// How many permits were free.
+    pub(crate) fn free(self) -> u64 {
+        self.count().max(0).unsigned_abs()
+    }
+
+    /// How many units waiters asked for that were not on their way yet.
+    pub(crate) fn owed(self) -> u64 {
+        if self.is_closed() {
+            0
+        } else {
+            self.0.min(0).unsigned_abs()
+        }
+    }
+
+    /// Whether one more waiter could take the word out of its range.
+    pub(crate) fn is_overdrawn(self) -> bool {
+        self.owed() > MOST_OWED.unsigned_abs()
+    }
+}
+
+impl fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Snapshot")
+            .field("count", &self.count())
+            .field("closed", &self.is_closed())
+            .finish()
+    }
+}
+
+/// A release would take the balance above [`MAX_PERMITS`]. Nothing has changed.
+#[derive(Debug)]
+pub(crate) struct Overflow;
+
+/// What [`Balance::withdraw`] did.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Withdrawn {
+    /// The demand is off the books. So many of its units were on their way already; they count as
+    /// free now, and are to vanish where they arrive.
+    Open { swallow: u32 },
+    /// The semaphore is closed, and the demand went with it.
+    Closed,
+}
+
+/// The word.
+///
+/// Every change is `AcqRel` and every look `Acquire`, so that acquire, release and close are one
+/// total order in which each sees what those before it saw, a failed `try_acquire` included. The
+/// line's steps for a waiter continue that order from cell to cell.
+pub(crate) struct Balance(AtomicI64);
+
+impl Balance {
+    const_fn! {
+        /// So many free permits; at most [`MAX_PERMITS`], which the caller has checked.
+        #[expect(clippy::cast_possible_wrap, reason = "at most 2^61 - 1")]
+        pub(crate) const fn new(permits: usize) -> Self {
+            Self(AtomicI64::new(permits as i64))
+        }
+    }
+
+    pub(crate) fn load(&self) -> Snapshot {
+        // ORDERING: Acquire. Pairs with every change below: the looker sees what they saw.
+        Snapshot(self.0.load(Acquire))
+    }
+
+    /// Takes `n` permits if so many are free and nobody waits; otherwise `n` units are asked for
+    /// all the same, and the caller joins the line (or, if closed, puts them back).
+    ///
+    /// ```text
+    /// count -> count - n
+    /// ```
+    #[inline]
+    pub(crate) fn take(&self, n: u32) -> Result<(), Snapshot> {
+        // ORDERING: AcqRel. Pairs with `give`: what was done under these permits happened before.
+        // Release: whoever then finds too few free sees what happened before they were taken.
+        let old = self.0.fetch_sub(i64::from(n), AcqRel);
+        if old >= i64::from(n) {
+            Ok(())
+        } else {
+            Err(Snapshot(old))
+        }
+    }
+
+    /// Takes `n` permits if so many are free, or changes nothing.
+    ///
+    /// ```text
+    /// count -> count - n     if open and count >= n
+    /// ```
+    #[inline]
+    pub(crate) fn try_take(&self, n: u32) -> Result<(), Snapshot> {
+        // ORDERING: Acquire. Pairs with every change: a failure too is a place in the total order.
+        let mut old = self.0.load(Acquire);
+        loop {
+            let seen = Snapshot(old);
+            if old < i64::from(n) && (n > 0 || seen.is_closed()) {
+                return Err(seen);
+            }
+            // ORDERING: AcqRel, as in `take`. Failure: Acquire, as the load above.
+            match self
+                .0
+                .compare_exchange_weak(old, old - i64::from(n), AcqRel, Acquire)
+            {
+                Ok(_) => return Ok(()),
+                Err(now) => old = now,
+            }
+        }
+    }
+
+    /// Gives `n` permits back; `Err` if that was not all there is to do: closed, owed to waiters,
+    /// or too many (see [`Balance::undo`]).
+    ///
+    /// ```text
+    /// count -> count + n
+    /// ```
+    #[inline]
+    pub(crate) fn give(&self, n: usize) -> Result<(), Snapshot> {
+        let n = signed(n);
+        // ORDERING: AcqRel. Pairs with `take` and `try_take`: they see what was done under these
+        // permits. Acquire: a deliverer's steps come after those of the waiters it serves.
+        let old = self.0.fetch_add(n, AcqRel);
+        // One unsigned comparison: neither negative nor above the limit.
+        if old.cast_unsigned() <= (MAX - n).cast_unsigned() {
+            Ok(())
+        } else {
+            Err(Snapshot(old))
+        }
+    }
+
+    /// Whether `n` more permits than `before` are too many.
+    pub(crate) fn overflows(before: Snapshot, n: usize) -> bool {
+        before.count() > MAX - signed(n)
+    }
+
+    /// Takes back what a `give` added in excess.
+    pub(crate) fn undo(&self, n: usize) {
+        // ORDERING: AcqRel, as in `take`.
+        self.0.fetch_sub(signed(n), AcqRel);
+    }
+
+    /// Adds `n` new permits, having checked first that they are not too many.
+    pub(crate) fn add(&self, n: usize) -> Result<Snapshot, Overflow> {
+        if n > MAX_PERMITS {
+            return Err(Overflow);
+        }
+        let mut seen = self.load();
+        loop {
+            if Self::overflows(seen, n) {
+                return Err(Overflow);
+            }
+            // ORDERING: AcqRel, as in `give`. Failure: Acquire, as in `load`.
+            match self
+                .0
+                .compare_exchange_weak(seen.0, seen.0 + signed(n), AcqRel, Acquire)
+            {
+                Ok(_) => return Ok(seen),
+                Err(now) => seen = Snapshot(now),
+            }
+        }
+    }
+
+    /// Takes up to `n` free permits out of circulation and says how many.
+    pub(crate) fn forget(&self, n: usize) -> usize {
+        let mut seen = self.load();
+        loop {
+            let taken = usize::try_from(seen.free()).unwrap_or(usize::MAX).min(n);
+            if taken == 0 {
+                return 0;
+            }
+            // ORDERING: AcqRel, as in `take`. Failure: Acquire, as in `load`.
+            match self
+                .0
+                .compare_exchange_weak(seen.0, seen.0 - signed(taken), AcqRel, Acquire)
+            {
+                Ok(_) => return taken,
+                Err(now) => seen = Snapshot(now),
+            }
+        }
+    }
+
+    /// Takes a demand of `missing` units off the books, for a waiter that leaves.
+    ///
+    /// ```text
+    /// count -> count + missing     if open
+    /// ```
+    ///
+    /// Not an addition as in `give`: closing voids all demand, and what is void must not be
+    /// counted as free a second time.
+    pub(crate) fn withdraw(&self, missing: u32) -> Withdrawn {
+        let mut seen = self.load();
+        loop {
+            if seen.is_closed() {
+                return Withdrawn::Closed;
+            }
+            // ORDERING: AcqRel, as in `give`. Failure: Acquire, as in `load`.
+            match self
+                .0
+                .compare_exchange_weak(seen.0, seen.0 + i64::from(missing), AcqRel, Acquire)
+            {
+                Ok(_) => {
+                    let uncovered = u32::try_from(seen.owed()).unwrap_or(u32::MAX);
+                    return Withdrawn::Open {
+                        swallow: missing.saturating_sub(uncovered),
+                    };
+                }
+                Err(now) => seen = Snapshot(now),
+            }
+        }
+    }
+
+    /// Closes, and voids all that is owed.
+    ///
+    /// ```text
+    /// count -> closed, max(count, 0)     if open
+    /// ```
+    pub(crate) fn close(&self) {
+        let mut seen = self.load();
+        while !seen.is_closed() {
+            // ORDERING: AcqRel. Pairs with `load` and all changes: who finds it closed comes after
+            // the close. Failure: Acquire, as in `load`.
+            match self
+                .0
+                .compare_exchange_weak(seen.0, seen.0.max(0) - CLOSED, AcqRel, Acquire)
+            {
+                Ok(_) => return,
+                Err(now) => seen = Snapshot(now),
+            }
+        }
+    }
+
+    /// Adds to the count of a closed semaphore; negative where units counted as free never came.
+    pub(crate) fn settle(&self, units: i64) {
+        if units != 0 {
+            // ORDERING: AcqRel, as in `give`.
+            let old = self.0.fetch_add(units, AcqRel);
+            debug_assert!(Snapshot(old).is_closed(), "settled while open");
+        }
+    }
+}

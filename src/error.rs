@@ -1,0 +1,45 @@
+//! The errors of acquiring.
+
+use core::error::Error;
+use core::fmt;
+
+/// The semaphore was [closed](crate::Semaphore::close) before the permits were granted.
+///
+/// Returned by the `acquire` futures and by the `blocking_acquire` methods.
+#[derive(Debug)]
+pub struct AcquireError(());
+
+impl AcquireError {
+    pub(crate) const fn closed() -> Self {
+        Self(())
+    }
+}
+
+impl fmt::Display for AcquireError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("semaphore closed")
+    }
+}
+
+impl Error for AcquireError {}
+
+/// Why a `try_acquire` method returned no permit.
+#[derive(Debug, PartialEq, Eq)]
+pub enum TryAcquireError {
+    /// The semaphore is [closed](crate::Semaphore::close) and issues no more permits.
+    Closed,
+
+    /// Fewer permits are free than were asked for, or others are waiting.
+    NoPermits,
+}
+
+impl fmt::Display for TryAcquireError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Closed => "semaphore closed",
+            Self::NoPermits => "no permits available",
+        })
+    }
+}
+
+impl Error for TryAcquireError {}

@@ -1,0 +1,241 @@
+//! The segments of a line, linked: giving out places, appending, unlinking.
+//!
+//! ```text
+//!   head ---> [ . . . . ] ---> [ . . . . ] ---> [ . . . . ] ---> null
+//!                 ^ hint                              ^ tail: segment | places given out
+//! ```
+//!
+//! Unlinking is Michael's: freeze the segment's `next`, then change what leads to it, the head or
+//! the `next` before, and whoever succeeds has unlinked it. At the head that is done as soon as
+//! all cells of a segment are satisfied; in the middle by a [`List::sweep`], when more than half of
+//! the linked segments are finished. Anybody may, at any time, and nobody waits for another.
+
+use super::reclaim::{Guard, Hazards, Head, Source, append_to};
+use super::segment::{Ended, Place, Position, Retired, Segment, Tail};
+use crate::sync::{AtomicIsize, Relaxed, dekker};
+
+/// So many finished segments are left where they are.
+const FEW: isize = if cfg!(all(test, semafair_loom)) { 0 } else { 4 };
+
+#[derive(Debug)]
+pub(super) struct List {
+    head: Head,
+    tail: Tail,
+    hazards: Hazards,
+    /// Segments linked.
+    linked: AtomicIsize,
+    /// Segments that are finished and linked. Both counts are for [`List::is_sparse`] alone, and
+    /// may run ahead or behind while somebody is between a step and its count.
+    dead: AtomicIsize,
+}
+
+impl List {
+    pub(super) fn new() -> Self {
+        let (head, tail) = Head::new();
+        Self {
+            head,
+            tail,
+            hazards: Hazards::new(),
+            linked: AtomicIsize::new(1),
+            dead: AtomicIsize::new(0),
+        }
+    }
+
+    pub(super) fn tail(&self) -> Position {
+        self.tail.load()
+    }
+
+    /// Gives out the next place; `None` if the line is shut.
+    pub(super) fn reserve(&self) -> Option<Place> {
+        let mut tail = self.tail.load();
+        loop {
+            if tail.is_shut() {
+                return None;
+            }
+            let (from, next) = if tail.is_full() {
+                let Some(guard) = self.hazards.protect(Source::Tail(&self.tail)) else {
+                    unreachable!("the tail is never null");
+                };
+                // What is protected is the tail's segment at a later time.
+                let now = self.tail.load();
+                if now != tail {
+                    tail = now;
+                    continue;
+                }
+                let fresh = Position::new(self.next_or_new(guard.segment()), 0);
+                (fresh, Position::new(fresh.segment(), 1))
+            } else {
+                (tail, Position::new(tail.segment(), tail.given_out() + 1))
+            };
+            match self.tail.change(tail, next) {
+                Ok(()) => {
+                    dekker();
+                    return Some(Place::new(from));
+                }
+                Err(now) => tail = now,
+            }
+        }
+    }
+
+    /// Sees to it that no more places are given out.
+    ///
+    /// Transition: `tail -> tail, SHUT` (closer). It cannot fail.
+    pub(super) fn shut(&self) {
+        let mut tail = self.tail.load();
+        while !tail.is_shut() {
+            match self.tail.change(tail, tail.shut()) {
+                Ok(()) => break,
+                Err(now) => tail = now,
+            }
+        }
+        dekker();
+    }
+
+    /// The first segment, protected.
+    pub(super) fn first(&self) -> Guard<'_> {
+        match self.hazards.protect(Source::Head(&self.head)) {
+            Some(guard) => guard,
+            None => unreachable!("the head is never null"),
+        }
+    }
+
+    /// Goes on to the next segment from a first one of which all cells are satisfied; `false` if
+    /// the line is shut and ends there.
+    pub(super) fn advance(&self, guard: &mut Guard<'_>) -> bool {
+        let segment = guard.segment();
+        if !self.leave_tail(segment) {
+            return false;
+        }
+        let next = segment.freeze_next();
+        let gone = core::ptr::from_ref(segment).cast_mut();
+        let retired = if self.head.unlink(gone, next) {
+            self.unlinked(segment)
+        } else {
+            None
+        };
+        guard.move_to(Source::Head(&self.head));
+        if let Some(retired) = retired {
+            self.hazards.retire(retired);
+        }
+        true
+    }
+
+    /// Draws the consequence of a cell's end.
+    pub(super) fn ended(&self, ended: Ended) {
+        match ended {
+            Ended::No => {}
+            Ended::Retired(retired) => self.hazards.retire(retired),
+            Ended::Finished => {
+                // ORDERING: Relaxed. Pairs with nothing: a count for a rule of thumb.
+                self.dead.fetch_add(1, Relaxed);
+                if self.is_sparse() {
+                    self.sweep();
+                }
+            }
+        }
+    }
+
+    /// Whether a sweep pays: it passes over all linked segments, and unlinks at least half.
+    fn is_sparse(&self) -> bool {
+        // ORDERING: Relaxed. Pairs with nothing, as in `ended`.
+        let dead = self.dead.load(Relaxed);
+        // ORDERING: Relaxed, as above.
+        dead >= FEW && dead * 2 > self.linked.load(Relaxed)
+    }
+
+    /// What follows a segment of which all places are given out.
+    fn next_or_new(&self, segment: &Segment) -> *mut Segment {
+        if segment.next().0.is_null() && append_to(segment) {
+            // ORDERING: Relaxed. Pairs with nothing, as in `ended`.
+            self.linked.fetch_add(1, Relaxed);
+        }
+        segment.next().0
+    }
+
+    /// Moves the tail off a segment of which all places are given out, for it is to be unlinked;
+    /// `false` if the line is shut and ends there.
+    fn leave_tail(&self, segment: &Segment) -> bool {
+        let here = core::ptr::from_ref(segment).cast_mut();
+        let tail = self.tail.load();
+        if tail.segment() != here {
+            return true;
+        }
+        debug_assert!(
+            tail.is_full(),
+            "a cell was passed over before it was given out"
+        );
+        if tail.is_shut() {
+            return false;
+        }
+        let next = Position::new(self.next_or_new(segment), 0);
+        match self.tail.change(tail, next) {
+            Ok(()) => true,
+            // Moved on by somebody else, or shut.
+            Err(now) => now.segment() != here,
+        }
+    }
+
+    /// Counts a segment as unlinked; whoever unlinked it is here.
+    fn unlinked(&self, segment: &Segment) -> Option<Retired> {
+        // ORDERING: Relaxed. Pairs with nothing, as in `ended`.
+        self.linked.fetch_sub(1, Relaxed);
+        let retired = segment.unlinked();
+        if retired.is_some() {
+            // ORDERING: Relaxed, as above.
+            self.dead.fetch_sub(1, Relaxed);
+        }
+        retired
+    }
+
+    /// Unlinks all finished segments but the last.
+    ///
+    /// Two guards go hand over hand. Where what leads on has changed under them, somebody else
+    /// has unlinked something, and it starts again.
+    #[cold]
+    fn sweep(&self) {
+        'again: loop {
+            let mut before: Option<Guard<'_>> = None;
+            let mut guard = self.first();
+            loop {
+                let (next, leaving) = guard.segment().next();
+                if next.is_null() {
+                    return;
+                }
+                if leaving || guard.segment().is_finished() {
+                    if !self.leave_tail(guard.segment()) {
+                        return;
+                    }
+                    let Some(retired) = self.unlink(before.as_ref(), guard.segment()) else {
+                        continue 'again;
+                    };
+                    let moved = guard.move_to(match &before {
+                        None => Source::Head(&self.head),
+                        Some(before) => Source::Next(before.segment()),
+                    });
+                    if let Some(retired) = retired {
+                        self.hazards.retire(retired);
+                    }
+                    if !moved {
+                        continue 'again;
+                    }
+                } else {
+                    let Some(next) = self.hazards.protect(Source::Next(guard.segment())) else {
+                        continue 'again;
+                    };
+                    before = Some(core::mem::replace(&mut guard, next));
+                }
+            }
+        }
+    }
+
+    /// Unlinks the segment after `before`, or the first; `None` if it is not there any more.
+    fn unlink(&self, before: Option<&Guard<'_>>, segment: &Segment) -> Option<Option<Retired>> {
+        let next = segment.freeze_next();
+        let gone = core::ptr::from_ref(segment).cast_mut();
+        let unlinked = match before {
+            None => self.head.unlink(gone, next),
+            Some(before) => before.segment().replace_next(gone, next),
+        };
+        unlinked.then(|| self.unlinked(segment))
+    }
+}

@@ -1,0 +1,168 @@
+//! The line of waiters: an infinite array of cells, one for each waiter whatever its weight.
+//!
+//! The line knows of units and places, and nothing of how many permits there are. `README.md`
+//! beside this file tells the protocols and why they are right.
+
+mod cell;
+mod list;
+mod reclaim;
+mod segment;
+mod state;
+mod walk;
+
+use core::task::Waker;
+
+use self::cell::{Cell, Published};
+use self::list::List;
+use self::walk::{Closing, Delivery, End, walk};
+use crate::sync::{Acquire, AtomicBool, Release};
+use crate::wakes::Wakes;
+
+pub(crate) use self::cell::Look;
+pub(crate) use self::reclaim::LazyBox;
+pub(crate) use self::segment::Place;
+
+/// What came of [`Line::join`].
+#[derive(Debug)]
+pub(crate) enum Joined {
+    /// The waiter has a place, and waits there.
+    Waiting(Place),
+    /// Enough units lay ready for whoever came.
+    Granted,
+    /// The line is shut.
+    Shut,
+}
+
+/// What came of [`Line::vacate`].
+#[derive(Debug)]
+pub(crate) struct Vacated {
+    /// Units that came beyond those to be swallowed, now in the caller's hands. Negative: so many
+    /// were to be swallowed that will not come, since the line is closed.
+    pub(crate) over: i64,
+    /// The waiter's waker, to be dropped when nothing is held.
+    pub(crate) waker: Option<Waker>,
+}
+
+/// The line.
+#[derive(Debug)]
+pub(crate) struct Line {
+    list: List,
+    /// The line is shut, and every claim in it is void.
+    closed: AtomicBool,
+}
+
+impl Line {
+    pub(crate) fn new() -> Self {
+        Self {
+            list: List::new(),
+            closed: AtomicBool::new(false),
+        }
+    }
+
+    /// Takes the next place and asks for `units` there. What `waker` holds is taken over if the
+    /// waiter has to sleep; without it, it counts as running. Also says how many units the caller
+    /// has in hand afterwards, which must be delivered.
+    ///
+    /// 1. Reserve a place.
+    /// 2. Look at the cell in front: units may lie there for a thread that reserved it and is
+    ///    late. Carry them on. This comes before publishing, so that a published cell says that
+    ///    its owner has looked (I5).
+    /// 3. Publish. Where the line went on without this place, start again.
+    pub(crate) fn join(
+        &self,
+        units: u32,
+        waker: &mut Option<Waker>,
+        wakes: &mut Wakes,
+    ) -> (Joined, u64) {
+        let mut in_hand = 0;
+        loop {
+            let Some(place) = self.list.reserve() else {
+                return (Joined::Shut, in_hand);
+            };
+            if place.front().is_none_or(Cell::is_open) {
+                in_hand += self.deliver(0, wakes);
+            }
+            match place.cell().publish(units, waker) {
+                Published::Waiting => return (Joined::Waiting(place), in_hand),
+                Published::Granted { over, finish } => {
+                    self.list.ended(place.end(finish));
+                    return (Joined::Granted, in_hand + over);
+                }
+                Published::Skipped => self.finish(place),
+            }
+        }
+    }
+
+    /// Hands units to the head of the line, one waiter after the other, and says how many came
+    /// back: none, unless the line is shut.
+    ///
+    /// With no units in hand it looks whether some lie at the head that somebody behind it waits
+    /// for, and carries those on.
+    ///
+    /// Those who have all they asked for are in `wakes` then; of many, some are woken before the
+    /// last are served.
+    pub(crate) fn deliver(&self, mut units: u64, wakes: &mut Wakes) -> u64 {
+        loop {
+            let mut delivery = Delivery::new(units, wakes);
+            let end = walk(&self.list, &mut delivery);
+            units = delivery.units();
+            match end {
+                End::Done => return 0,
+                End::Shut => return units,
+                End::BatchFull => wakes.wake(),
+            }
+        }
+    }
+
+    /// Gives up a place at which `missing` units were seen missing. They are off the books, and
+    /// `swallow` of them come here all the same.
+    pub(crate) fn vacate(&self, place: Place, missing: u32, swallow: u32) -> Vacated {
+        let cell::Vacated {
+            over,
+            finish,
+            waker,
+        } = place.cell().vacate(missing, swallow);
+        if let Some(finish) = finish {
+            self.list.ended(place.end(finish));
+        }
+        Vacated { over, waker }
+    }
+
+    /// Gives up a place whose outcome was seen.
+    pub(crate) fn finish(&self, place: Place) {
+        self.list.ended(place.finish());
+    }
+
+    /// Lets nobody else in, and voids claims from the head on until the batch of `wakes` is full.
+    /// Says by how much the count of free permits is to be corrected, and whether that was all.
+    pub(crate) fn close(&self, wakes: &mut Wakes) -> (i64, bool) {
+        self.list.shut();
+        let mut closing = Closing::new(wakes);
+        let end = walk(&self.list, &mut closing);
+        let correction = closing.correction();
+        let all = end != End::BatchFull;
+        if all {
+            // ORDERING: Release. Pairs with `is_closed`: who need not help sees what was done.
+            self.closed.store(true, Release);
+        }
+        (correction, all)
+    }
+
+    /// Whether a `close` has come to its end.
+    pub(crate) fn is_closed(&self) -> bool {
+        // ORDERING: Acquire. Pairs with `close`.
+        self.closed.load(Acquire)
+    }
+}
+
+impl Place {
+    /// What has become of the waiter here.
+    pub(crate) fn look(&self) -> Look {
+        self.cell().look()
+    }
+
+    /// The same, and `waker` is whom to wake when that changes.
+    pub(crate) fn register(&self, waker: &Waker) -> Look {
+        self.cell().register(waker)
+    }
+}

@@ -1,0 +1,315 @@
+//! A run of cells, and the tagged pointers that name a place in one.
+//!
+//! A segment ends twice over: it is FINISHED when all its cells are gone, and UNLINKED when no
+//! pointer of the line leads to it. Whoever sets the second of the two retires it (I3).
+//!
+//! Nobody counts finished cells: a read-modify-write for each would cost a third of a cancel.
+//! Instead one unfinished cell carries the WATCH mark, at first the last. Whoever finishes that
+//! cell hands the mark on to the next unfinished one below, or finds none, and has finished the
+//! segment. All cells above the mark are gone, so handing on costs one pass over a segment's life.
+
+#![expect(
+    unsafe_code,
+    reason = "follows the segment pointer of an unfinished place"
+)]
+
+use core::ptr::{self, NonNull};
+
+use super::cell::{Cell, Finish};
+use crate::sync::{AcqRel, Acquire, AtomicPtr, AtomicU32, Relaxed, Release, SeqCst};
+
+/// Cells of a segment. 31 of 24 bytes and two words make 760 bytes, twelve cache lines; places
+/// given out (0 to 31) and the SHUT bit are what the six low bits of its address hold.
+#[cfg(not(all(test, semafair_loom)))]
+pub(super) const CELLS: usize = 31;
+/// The models cross the border between segments all the time.
+#[cfg(all(test, semafair_loom))]
+pub(super) const CELLS: usize = if cfg!(semafair_cells = "1") { 1 } else { 2 };
+
+const ALIGN: usize = 64;
+const INDEX: usize = 0b1_1111;
+const SHUT: usize = 0b10_0000;
+/// In `next`: this segment is on its way out, and `next` changes no more.
+const FROZEN: usize = 1;
+
+const FINISHED: u32 = 1;
+const UNLINKED: u32 = 2;
+#[cfg(all(test, semafair_loom))]
+const POISON: u32 = u32::MAX;
+
+/// A segment, and how many of its places are given out: what the tail of the line says.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Position(*mut Segment);
+
+impl Position {
+    pub(super) fn new(segment: *mut Segment, given_out: usize) -> Self {
+        debug_assert!(given_out <= CELLS);
+        Self(segment.map_addr(|addr| addr | given_out))
+    }
+
+    pub(super) fn segment(self) -> *mut Segment {
+        self.0.map_addr(|addr| addr & !(ALIGN - 1))
+    }
+
+    pub(super) fn given_out(self) -> usize {
+        self.0.addr() & INDEX
+    }
+
+    /// Whether no more places are given out, here or anywhere.
+    pub(super) fn is_shut(self) -> bool {
+        self.0.addr() & SHUT != 0
+    }
+
+    pub(super) fn shut(self) -> Self {
+        Self(self.0.map_addr(|addr| addr | SHUT))
+    }
+
+    pub(super) fn is_full(self) -> bool {
+        self.given_out() == CELLS
+    }
+
+    /// Whether the cell of that number in `segment`, from which this tail was reached, has been
+    /// given out.
+    pub(super) fn is_past(self, segment: &Segment, cell: usize) -> bool {
+        !ptr::eq(self.segment(), segment) || self.given_out() > cell
+    }
+}
+
+/// Where the line ends, in one word: see [`Position`].
+#[derive(Debug)]
+pub(super) struct Tail(AtomicPtr<Segment>);
+
+impl Tail {
+    pub(super) fn new(first: NonNull<Segment>) -> Self {
+        Self(AtomicPtr::new(first.as_ptr()))
+    }
+
+    pub(super) fn load(&self) -> Position {
+        // ORDERING: SeqCst. Acquire pairs with `change`: a segment seen here is seen initialised.
+        // The total order is for D1: "leave units in an OPEN cell, then read the tail".
+        Position(self.0.load(SeqCst))
+    }
+
+    /// Transition: more places, the next segment, or SHUT; otherwise somebody else moved it.
+    pub(super) fn change(&self, from: Position, to: Position) -> Result<(), Position> {
+        // ORDERING: SeqCst. AcqRel pairs with `load`. The total order is for D1: "reserve, or
+        // shut, then read the cells". Failure: SeqCst, as `load`.
+        match self.0.compare_exchange(from.0, to.0, SeqCst, SeqCst) {
+            Ok(_) => Ok(()),
+            Err(now) => Err(Position(now)),
+        }
+    }
+}
+
+/// A place in the line that its owner has not finished, and that keeps its segment alive (I2).
+///
+/// There is one for each cell, made when the cell is given out: it is neither copied nor cloned.
+#[derive(Debug)]
+pub(crate) struct Place(NonNull<Segment>);
+
+// SAFETY: it is the right to use one cell, whose words are atomics, and the right may move to
+// another thread as the waiter does.
+unsafe impl Send for Place {}
+// SAFETY: all that `&Place` gives access to is atomics.
+unsafe impl Sync for Place {}
+
+impl Place {
+    /// The place that a change of the tail from `before` has just given out.
+    pub(super) fn new(before: Position) -> Self {
+        debug_assert!(!before.is_full() && !before.is_shut());
+        Self(NonNull::new(before.0).expect("the tail is never null"))
+    }
+
+    /// The number of the cell in its segment.
+    pub(super) fn index(&self) -> usize {
+        self.0.as_ptr().addr() & INDEX
+    }
+
+    pub(super) fn segment(&self) -> &Segment {
+        let segment = Position(self.0.as_ptr()).segment();
+        // SAFETY: I2: this cell is not finished, or its mark not handed on, so the segment is
+        // neither FINISHED nor freed; and until it is, all use it by shared reference.
+        unsafe { &*segment }
+    }
+
+    pub(super) fn cell(&self) -> &Cell {
+        &self.segment().cells[self.index()]
+    }
+
+    /// The cell in front, if that is in the same segment.
+    pub(super) fn front(&self) -> Option<&Cell> {
+        let front = self.index().checked_sub(1)?;
+        Some(&self.segment().cells[front])
+    }
+
+    /// The owner has seen what became of it, and comes back no more.
+    pub(super) fn finish(self) -> Ended {
+        let finish = self.cell().finish();
+        self.end(finish)
+    }
+
+    /// The place's cell was finished.
+    pub(super) fn end(self, finish: Finish) -> Ended {
+        match finish {
+            // The segment may be freed by now.
+            Finish::Plain => Ended::No,
+            Finish::Watched => self.segment().hand_on(self.index(), finish),
+        }
+    }
+}
+
+/// A segment that nobody can reach or will finish any more: the right, once only, to free it.
+#[derive(Debug)]
+#[must_use]
+pub(super) struct Retired(NonNull<Segment>);
+
+impl Retired {
+    pub(super) fn into_raw(self) -> *mut Segment {
+        self.0.as_ptr()
+    }
+}
+
+/// What the finish of a cell meant for its segment.
+#[derive(Debug)]
+#[must_use]
+pub(super) enum Ended {
+    /// Nothing: others are unfinished.
+    No,
+    /// It was the last; the segment is still linked.
+    Finished,
+    /// It was the last, and the segment was unlinked before.
+    Retired(Retired),
+}
+
+/// A run of cells.
+#[derive(Debug)]
+#[repr(align(64))]
+pub(super) struct Segment {
+    pub(super) cells: [Cell; CELLS],
+    next: AtomicPtr<Segment>,
+    /// The cells below this number are satisfied. May go backwards: the cells tell the truth.
+    hint: AtomicU32,
+    ends: AtomicU32,
+}
+
+impl Segment {
+    pub(super) fn new() -> Self {
+        Self {
+            cells: core::array::from_fn(|i| Cell::new(i == CELLS - 1)),
+            next: AtomicPtr::new(ptr::null_mut()),
+            hint: AtomicU32::new(0),
+            ends: AtomicU32::new(0),
+        }
+    }
+
+    /// Where to begin to look for an unsatisfied cell.
+    pub(super) fn hint(&self) -> usize {
+        // ORDERING: Acquire. Pairs with `set_hint`: who serves a cell comes after all who passed
+        // over those before it.
+        self.hint.load(Acquire) as usize
+    }
+
+    /// Says that all cells below `cell` are satisfied.
+    pub(super) fn set_hint(&self, cell: usize) {
+        #[expect(clippy::cast_possible_truncation, reason = "at most CELLS")]
+        // ORDERING: Release. Pairs with `hint`.
+        self.hint.store(cell as u32, Release);
+    }
+
+    /// The segment behind, null at the end of the line, and whether this one is on its way out.
+    pub(super) fn next(&self) -> (*mut Segment, bool) {
+        // ORDERING: SeqCst. Acquire pairs with `append` and `replace_next`: the segment is seen
+        // initialised. The total order is for D2: "protect, then read the source again".
+        let next = self.next.load(SeqCst);
+        (
+            next.map_addr(|addr| addr & !FROZEN),
+            next.addr() & FROZEN != 0,
+        )
+    }
+
+    /// Transition: `null -> next` (whoever needs room); otherwise somebody else appended.
+    pub(super) fn append(&self, next: NonNull<Segment>) -> bool {
+        // ORDERING: AcqRel. Release pairs with `next`: the segment is seen initialised. Failure:
+        // Relaxed: the caller looks again by `next`.
+        self.next
+            .compare_exchange(ptr::null_mut(), next.as_ptr(), AcqRel, Relaxed)
+            .is_ok()
+    }
+
+    /// Fixes what is behind this segment, which is about to be unlinked, and says what it is.
+    ///
+    /// Without it, somebody could unlink the segment behind by changing our `next` after we read
+    /// it, and the line would lead to what was freed.
+    ///
+    /// Transition: `next -> next, FROZEN` (whoever unlinks). It cannot fail.
+    pub(super) fn freeze_next(&self) -> *mut Segment {
+        // ORDERING: Acquire, as `next`.
+        let mut next = self.next.load(Acquire);
+        while next.addr() & FROZEN == 0 {
+            debug_assert!(!next.is_null(), "the last segment is not unlinked");
+            let frozen = next.map_addr(|addr| addr | FROZEN);
+            // ORDERING: AcqRel. Release pairs with `next`; Acquire as `next`. Failure: Acquire.
+            match self.next.compare_exchange(next, frozen, AcqRel, Acquire) {
+                Ok(_) => return next,
+                Err(now) => next = now,
+            }
+        }
+        next.map_addr(|addr| addr & !FROZEN)
+    }
+
+    /// Transition: `gone -> next` (whoever unlinks `gone`); otherwise `gone` is not what follows,
+    /// or this segment is on its way out itself.
+    pub(super) fn replace_next(&self, gone: *mut Segment, next: *mut Segment) -> bool {
+        // ORDERING: SeqCst. Release pairs with `next`. The total order is for D2: "unlink, then
+        // read the hazards". Failure: Relaxed, the caller starts again.
+        self.next
+            .compare_exchange(gone, next, SeqCst, Relaxed)
+            .is_ok()
+    }
+
+    /// Whether all cells are gone.
+    pub(super) fn is_finished(&self) -> bool {
+        // ORDERING: Acquire. Pairs with `end`.
+        self.ends.load(Acquire) & FINISHED != 0
+    }
+
+    /// Hands on the mark that a cell carried which was just finished.
+    ///
+    /// Until that is done, the segment stays: it is not FINISHED but by the mark.
+    pub(super) fn hand_on(&self, cell: usize, finish: Finish) -> Ended {
+        match finish {
+            Finish::Plain => Ended::No,
+            Finish::Watched => self.hand_on_below(cell),
+        }
+    }
+
+    #[cold]
+    fn hand_on_below(&self, cell: usize) -> Ended {
+        if self.cells[..cell].iter().rev().any(Cell::watch) {
+            return Ended::No;
+        }
+        self.end(FINISHED).map_or(Ended::Finished, Ended::Retired)
+    }
+
+    /// No pointer of the line leads here any more.
+    pub(super) fn unlinked(&self) -> Option<Retired> {
+        self.end(UNLINKED)
+    }
+
+    fn end(&self, end: u32) -> Option<Retired> {
+        // ORDERING: AcqRel. Pairs with itself: who sets the second sees all that came before the
+        // first, and frees.
+        let before = self.ends.fetch_or(end, AcqRel);
+        #[cfg(all(test, semafair_loom))]
+        assert_ne!(before, POISON, "a segment ended after it was freed");
+        debug_assert_eq!(before & end, 0, "a segment ended twice");
+        (before != 0).then(|| Retired(NonNull::from(self)))
+    }
+    /// The models' way to free: every later use of this segment panics.
+    #[cfg(all(test, semafair_loom))]
+    pub(super) fn poison(&self) {
+        self.cells.iter().for_each(Cell::poison);
+        // ORDERING: SeqCst. Pairs with `end` and `next`, where a model uses what was freed.
+        self.ends.store(POISON, SeqCst);
+    }
+}

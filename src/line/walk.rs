@@ -1,0 +1,229 @@
+//! What happens at the head of the line: units are delivered there, and claims voided.
+
+use super::cell::{Cell, Finish, Visited};
+use super::list::List;
+use super::segment::{CELLS, Segment};
+use crate::sync::dekker;
+use crate::wakes::Wakes;
+
+/// How a walk ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// There is nothing more to do.
+    Done,
+    /// Somebody must be woken before it goes on.
+    BatchFull,
+    /// The line is shut, and here it ends.
+    Shut,
+}
+
+/// What to do after a visit to a cell.
+#[derive(Debug)]
+pub(super) enum Visit {
+    /// Somebody changed the cell meanwhile: look again.
+    Again,
+    /// The cell is satisfied: go on to the next.
+    Next(Finish),
+    /// The cell is satisfied, and that was all.
+    Last(Finish),
+    /// The cell is not satisfied: stop here.
+    Stop(End),
+}
+
+/// Whoever goes through the line from its head.
+pub(super) trait Visitor {
+    fn visit(&mut self, list: &List, segment: &Segment, index: usize) -> Visit;
+
+    /// Whether to go on to the next segment.
+    fn goes_on(&self) -> bool;
+}
+
+/// Goes from the first unsatisfied cell on, as far as `visitor` goes, and moves the head along.
+///
+/// A guard is held on the segment, and nothing else; no user code runs.
+pub(super) fn walk(list: &List, visitor: &mut impl Visitor) -> End {
+    let mut guard = list.first();
+    loop {
+        let segment = guard.segment();
+        let mut index = segment.hint();
+        while index < CELLS {
+            let (finish, last) = match visitor.visit(list, segment, index) {
+                Visit::Again => continue,
+                Visit::Next(finish) => (finish, false),
+                Visit::Last(finish) => (finish, true),
+                Visit::Stop(end) => {
+                    segment.set_hint(index);
+                    return end;
+                }
+            };
+            list.ended(segment.hand_on(index, finish));
+            index += 1;
+            if last {
+                segment.set_hint(index);
+                return End::Done;
+            }
+        }
+        segment.set_hint(index);
+        if !visitor.goes_on() {
+            return End::Done;
+        }
+        if !list.advance(&mut guard) {
+            return End::Shut;
+        }
+    }
+}
+
+/// Hands out units; see [`Line::deliver`](super::Line::deliver).
+#[derive(Debug)]
+pub(super) struct Delivery<'a> {
+    units: u64,
+    wakes: &'a mut Wakes,
+}
+
+impl<'a> Delivery<'a> {
+    pub(super) fn new(units: u64, wakes: &'a mut Wakes) -> Self {
+        Self { units, wakes }
+    }
+
+    /// The units still in hand.
+    pub(super) fn units(&self) -> u64 {
+        self.units
+    }
+
+    /// At a cell where nobody has published.
+    ///
+    /// Nobody is skipped with empty hands. If places behind were given out, the line goes on
+    /// without this one: its owner may be stopped for ever. Otherwise the units are left here, for
+    /// whoever was asked for them and is about to come; and then the tail is read once more, as
+    /// somebody may have come behind in between (D1).
+    fn at_open(&mut self, list: &List, segment: &Segment, index: usize) -> Visit {
+        let cell = &segment.cells[index];
+        loop {
+            dekker();
+            let tail = list.tail();
+            let Some(left) = cell.units_left() else {
+                return Visit::Again;
+            };
+            if self.units == 0 && left == 0 {
+                return Visit::Stop(End::Done);
+            }
+            if tail.is_shut() || tail.is_past(segment, index + 1) {
+                let given_out = tail.is_past(segment, index);
+                let Some(left) = cell.take_units(given_out) else {
+                    return Visit::Again;
+                };
+                self.units += left;
+                return if given_out {
+                    Visit::Next(Finish::Plain)
+                } else {
+                    Visit::Stop(End::Shut)
+                };
+            }
+            if self.units == 0 {
+                return Visit::Stop(End::Done);
+            }
+            if !cell.leave_units(self.units) {
+                return Visit::Again;
+            }
+            self.units = 0;
+        }
+    }
+}
+
+impl Visitor for Delivery<'_> {
+    fn visit(&mut self, list: &List, segment: &Segment, index: usize) -> Visit {
+        if self.wakes.is_full() {
+            return Visit::Stop(End::BatchFull);
+        }
+        match segment.cells[index].deliver(self.units) {
+            Visited::Open => self.at_open(list, segment, index),
+            Visited::Short => {
+                self.units = 0;
+                Visit::Stop(End::Done)
+            }
+            Visited::Passed {
+                took,
+                waker,
+                finish,
+            } => {
+                self.units -= u64::from(took);
+                if let Some(waker) = waker {
+                    self.wakes.push(waker);
+                }
+                if took > 0 && self.units == 0 {
+                    Visit::Last(finish)
+                } else {
+                    Visit::Next(finish)
+                }
+            }
+        }
+    }
+
+    fn goes_on(&self) -> bool {
+        self.units > 0
+    }
+}
+
+/// Voids claims; see [`Line::close`](super::Line::close). The tail is shut before.
+#[derive(Debug)]
+pub(super) struct Closing<'a> {
+    correction: i64,
+    wakes: &'a mut Wakes,
+}
+
+impl<'a> Closing<'a> {
+    pub(super) fn new(wakes: &'a mut Wakes) -> Self {
+        Self {
+            correction: 0,
+            wakes,
+        }
+    }
+
+    /// Units found unclaimed, less units that sinks were still to swallow.
+    pub(super) fn correction(&self) -> i64 {
+        self.correction
+    }
+
+    /// At a cell where nobody has published: whoever reserved it learns that the line is shut, and
+    /// units that lie here are free.
+    fn at_open(&mut self, list: &List, segment: &Segment, cell: &Cell, index: usize) -> Visit {
+        let given_out = list.tail().is_past(segment, index);
+        let Some(left) = cell.take_units(given_out) else {
+            return Visit::Again;
+        };
+        self.correction += i64::try_from(left).unwrap_or(i64::MAX);
+        if given_out {
+            Visit::Next(Finish::Plain)
+        } else {
+            Visit::Stop(End::Shut)
+        }
+    }
+}
+
+impl Visitor for Closing<'_> {
+    fn visit(&mut self, list: &List, segment: &Segment, index: usize) -> Visit {
+        if self.wakes.is_full() {
+            return Visit::Stop(End::BatchFull);
+        }
+        let cell = &segment.cells[index];
+        match cell.void() {
+            Visited::Open => self.at_open(list, segment, cell, index),
+            Visited::Short => unreachable!("a claim is voided whole"),
+            Visited::Passed {
+                took,
+                waker,
+                finish,
+            } => {
+                self.correction -= i64::from(took);
+                if let Some(waker) = waker {
+                    self.wakes.push(waker);
+                }
+                Visit::Next(finish)
+            }
+        }
+    }
+
+    fn goes_on(&self) -> bool {
+        true
+    }
+}

@@ -1,0 +1,239 @@
+//! One request for permits, from its first poll to its end: the protocol between balance and line.
+
+use core::task::{Context, Poll, Waker};
+
+use crate::balance::{Snapshot, Withdrawn};
+use crate::error::AcquireError;
+use crate::line::{Joined, Line, Look, Place};
+use crate::semaphore::Semaphore;
+use crate::wakes::Wakes;
+
+/// How far a request has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Not polled yet: it has asked for nothing.
+    Fresh,
+    /// It has a place.
+    Waiting,
+    /// It has its permits, but has not said so.
+    Granted,
+    /// It has said how it ended.
+    Over,
+}
+
+/// One request for permits. Whoever drops it calls [`Request::cancel`] first.
+#[derive(Debug)]
+pub(crate) struct Request {
+    /// `Some` in [`Stage::Waiting`].
+    place: Option<Place>,
+    permits: u32,
+    stage: Stage,
+}
+
+impl Request {
+    pub(crate) const fn new(permits: u32) -> Self {
+        Self {
+            place: None,
+            permits,
+            stage: Stage::Fresh,
+        }
+    }
+
+    /// How many permits it asks for.
+    pub(crate) const fn permits(&self) -> u32 {
+        self.permits
+    }
+
+    /// Asks when polled first, and looks later on. Of `Ready(Ok)` the caller makes a guard.
+    #[inline]
+    #[track_caller]
+    pub(crate) fn poll(
+        &mut self,
+        semaphore: &Semaphore,
+        cx: &Context<'_>,
+    ) -> Poll<Result<(), AcquireError>> {
+        if self.stage != Stage::Fresh {
+            return self.poll_again(semaphore, cx);
+        }
+        Semaphore::check_request(self.permits);
+        match semaphore.balance.take(self.permits) {
+            Ok(()) => {
+                self.stage = Stage::Over;
+                Poll::Ready(Ok(()))
+            }
+            Err(seen) => self.wait(semaphore, seen, cx),
+        }
+    }
+
+    /// After a `take` that found the balance as `seen`, and too little in it.
+    #[cold]
+    #[track_caller]
+    fn wait(
+        &mut self,
+        semaphore: &Semaphore,
+        seen: Snapshot,
+        cx: &Context<'_>,
+    ) -> Poll<Result<(), AcquireError>> {
+        if seen.is_closed() {
+            self.stage = Stage::Over;
+            semaphore.balance.settle(i64::from(self.permits));
+            semaphore.help_close(&mut Wakes::new());
+            return Poll::Ready(Err(AcquireError::closed()));
+        }
+        if self.permits == 0 {
+            self.stage = Stage::Over;
+            return Poll::Ready(Ok(()));
+        }
+        // The units are asked for, and must not stay so if what follows panics.
+        let asking = Asking {
+            semaphore,
+            request: self,
+            seen,
+        };
+        assert!(
+            !seen.is_overdrawn(),
+            "more than 2^60 permits are being waited for"
+        );
+        let waker = cx.waker().clone();
+        core::mem::forget(asking);
+
+        self.join(semaphore, seen, Some(waker));
+        match self.stage {
+            Stage::Over => Poll::Ready(Err(AcquireError::closed())),
+            _ => self.outcome(semaphore, Place::look),
+        }
+    }
+
+    /// Takes a place for the units that are asked for, and hands on those in hand.
+    fn join(&mut self, semaphore: &Semaphore, seen: Snapshot, mut waker: Option<Waker>) {
+        let mut wakes = Wakes::new();
+        let (joined, over) = match semaphore.line.get_or_init(Line::new) {
+            Some(line) => line.join(self.permits, &mut waker, &mut wakes),
+            None => (Joined::Shut, 0),
+        };
+        self.stage = match joined {
+            Joined::Waiting(place) => {
+                self.place = Some(place);
+                Stage::Waiting
+            }
+            Joined::Granted => Stage::Granted,
+            Joined::Shut => Stage::Over,
+        };
+        // What was free goes to the head of the line: of two who each kept a part of what they
+        // need, neither would ever have all.
+        let in_hand = seen.free() + over;
+        if in_hand > 0 {
+            semaphore.deliver(in_hand, &mut wakes);
+        }
+    }
+
+    #[cold]
+    #[track_caller]
+    fn poll_again(
+        &mut self,
+        semaphore: &Semaphore,
+        cx: &Context<'_>,
+    ) -> Poll<Result<(), AcquireError>> {
+        assert!(
+            self.stage != Stage::Over,
+            "`Acquire` polled after completion"
+        );
+        self.outcome(semaphore, |place| place.register(cx.waker()))
+    }
+
+    /// Looks at what has become of the place by `look`.
+    fn outcome(
+        &mut self,
+        semaphore: &Semaphore,
+        look: impl FnOnce(&Place) -> Look,
+    ) -> Poll<Result<(), AcquireError>> {
+        let result = match self.place.as_ref().map_or(Look::Granted, look) {
+            Look::Waiting { .. } => return Poll::Pending,
+            Look::Granted => Ok(()),
+            Look::Closed { missing } => {
+                semaphore.balance.settle(i64::from(self.permits - missing));
+                Err(AcquireError::closed())
+            }
+        };
+        self.stage = Stage::Over;
+        if let Some(place) = self.place.take() {
+            semaphore.line().finish(place);
+        }
+        Poll::Ready(result)
+    }
+
+    /// Gives up what it asked for, and hands on what it has. Does nothing before the first poll
+    /// and after the last.
+    #[inline]
+    pub(crate) fn cancel(&mut self, semaphore: &Semaphore) {
+        if matches!(self.stage, Stage::Waiting | Stage::Granted) {
+            self.leave(semaphore);
+        }
+    }
+
+    /// Leaves the line.
+    ///
+    /// 1. Read what is missing. If nothing is, release all; if the line was closed, what it had.
+    /// 2. Take what is missing off the books. Of it, `swallow` units are on their way already.
+    /// 3. Leave the place, and a sink in it for those. Where they came before the sink, they are
+    ///    too many: hand on what came beyond them.
+    /// 4. Release what it had.
+    ///
+    /// It stands on conservation alone (I1): no step waits for another thread.
+    #[cold]
+    fn leave(&mut self, semaphore: &Semaphore) {
+        self.stage = Stage::Over;
+        // Dropped in reverse: first the others are woken, then what was our waker is dropped.
+        let _waker;
+        let mut wakes = Wakes::new();
+        let look = self.place.as_ref().map_or(Look::Granted, Place::look);
+        let Look::Waiting { missing } = look else {
+            if let Some(place) = self.place.take() {
+                semaphore.line().finish(place);
+            }
+            match look {
+                Look::Closed { missing } => {
+                    semaphore.balance.settle(i64::from(self.permits - missing));
+                }
+                _ => semaphore.release_into(self.permits as usize, &mut wakes),
+            }
+            return;
+        };
+        let Some(place) = self.place.take() else {
+            unreachable!("looked at above")
+        };
+        let had = self.permits - missing;
+        match semaphore.balance.withdraw(missing) {
+            Withdrawn::Open { swallow } => {
+                let vacated = semaphore.line().vacate(place, missing, swallow);
+                _waker = vacated.waker;
+                match u64::try_from(vacated.over) {
+                    Ok(over) if over > 0 => semaphore.deliver(over, &mut wakes),
+                    _ => semaphore.balance.settle(vacated.over),
+                }
+                semaphore.release_into(had as usize, &mut wakes);
+            }
+            Withdrawn::Closed => {
+                let vacated = semaphore.line().vacate(place, missing, 0);
+                _waker = vacated.waker;
+                semaphore.balance.settle(i64::from(had) + vacated.over);
+            }
+        }
+    }
+}
+
+/// A demand that is in the balance and not in the line. Dropped, it goes the whole way.
+struct Asking<'a> {
+    semaphore: &'a Semaphore,
+    request: &'a mut Request,
+    seen: Snapshot,
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        self.request.join(self.semaphore, self.seen, None);
+        self.request.cancel(self.semaphore);
+        // Nothing has been said, and nothing is asked for: it may be polled again.
+        self.request.stage = Stage::Fresh;
+    }
+}

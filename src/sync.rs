@@ -1,0 +1,38 @@
+//! The atomics of this crate: `core`'s, or loom's when the models are built.
+//!
+//! This is the only file that names either, so a model checks the code that ships.
+
+pub(crate) use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
+#[cfg(not(all(test, semafair_loom)))]
+pub(crate) use core::sync::atomic::{
+    AtomicBool, AtomicI64, AtomicIsize, AtomicPtr, AtomicU32, AtomicU64,
+};
+#[cfg(all(test, semafair_loom))]
+pub(crate) use loom::sync::atomic::{
+    AtomicBool, AtomicI64, AtomicIsize, AtomicPtr, AtomicU32, AtomicU64,
+};
+
+/// Stands between the write and the read of each Dekker pair (see `line/README.md`).
+///
+/// The accesses on both sides of it are `SeqCst` read-modify-writes and loads, and need nothing
+/// between them. Loom weakens `SeqCst` accesses to `AcqRel`; for it alone there is a fence.
+#[inline(always)]
+pub(crate) fn dekker() {
+    #[cfg(all(test, semafair_loom))]
+    // ORDERING: SeqCst. Pairs with the other side of the same pair: of the two reads, one at
+    // least sees the other side's write.
+    loom::sync::atomic::fence(SeqCst);
+}
+
+/// Declares a `const fn` that is a plain `fn` for loom, whose atomics cannot be made in `const`.
+macro_rules! const_fn {
+    ($(#[$meta:meta])* $vis:vis const fn $($rest:tt)*) => {
+        #[cfg(not(all(test, semafair_loom)))]
+        $(#[$meta])*
+        $vis const fn $($rest)*
+        #[cfg(all(test, semafair_loom))]
+        $(#[$meta])*
+        $vis fn $($rest)*
+    };
+}
+pub(crate) use const_fn;

@@ -1,0 +1,135 @@
+//! What the models are made of.
+
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll, Waker};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Wake;
+
+use loom::thread::JoinHandle;
+
+use super::memory;
+use crate::{AcquireOwned, OwnedSemaphorePermit, Semaphore};
+
+/// Checks a model, and that it frees all segments.
+///
+/// A model makes a [`Bank`], lets threads race, joins them, and closes the bank's books.
+pub(super) fn check(model: impl Fn() + Send + Sync + 'static) {
+    loom::model(move || memory::checked(&model));
+}
+
+/// A semaphore, and the waiters of whom the model keeps account.
+pub(super) struct Bank {
+    pub(super) semaphore: Arc<Semaphore>,
+}
+
+impl Bank {
+    pub(super) fn new(permits: usize) -> Self {
+        Self {
+            semaphore: Arc::new(Semaphore::new(permits)),
+        }
+    }
+
+    /// Somebody who wants `n` permits, and has not asked yet.
+    pub(super) fn waiter(&self, n: u32) -> Waiter {
+        Waiter {
+            future: Some(self.semaphore.clone().acquire_many_owned(n)),
+            alarm: Arc::default(),
+        }
+    }
+
+    /// Somebody who has asked, and waits.
+    pub(super) fn waiting(&self, n: u32) -> Waiter {
+        let mut waiter = self.waiter(n);
+        assert!(waiter.poll().is_pending());
+        waiter
+    }
+
+    pub(super) fn spawn<T: 'static>(
+        &self,
+        run: impl FnOnce(&Semaphore) -> T + 'static,
+    ) -> JoinHandle<T> {
+        let semaphore = self.semaphore.clone();
+        loom::thread::spawn(move || run(&semaphore))
+    }
+
+    /// All threads were joined: everybody who was woken looks, takes its permits and gives them
+    /// back, until nobody is woken any more. Then there must be `total` permits and nobody left:
+    /// a wake-up was lost otherwise, or a permit.
+    pub(super) fn settle(self, mut waiters: Vec<Waiter>, total: usize) {
+        while let Some(i) = waiters.iter().position(Waiter::is_woken) {
+            if waiters[i].poll().is_ready() {
+                drop(waiters.swap_remove(i));
+            }
+        }
+        assert_eq!(waiters.len(), 0, "somebody sleeps for ever");
+        assert_eq!(
+            self.semaphore.available_permits(),
+            total,
+            "permits were lost or invented"
+        );
+    }
+}
+
+/// Somebody who wants permits.
+pub(super) struct Waiter {
+    future: Option<AcquireOwned>,
+    alarm: Arc<Alarm>,
+}
+
+/// A waker that remembers. It is no part of the model: loom does not look into it.
+#[derive(Default)]
+struct Alarm(AtomicBool);
+
+impl Wake for Alarm {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+impl Waiter {
+    pub(super) fn poll(&mut self) -> Poll<Option<OwnedSemaphorePermit>> {
+        self.alarm.0.store(false, Ordering::SeqCst);
+        let waker = Waker::from(self.alarm.clone());
+        let future = self.future.as_mut().expect("polled before its end");
+        let poll = Pin::new(future)
+            .poll(&mut Context::from_waker(&waker))
+            .map(Result::ok);
+        if poll.is_ready() {
+            self.future = None;
+        }
+        poll
+    }
+
+    /// Polls with another waker: the one before is not woken any more.
+    pub(super) fn poll_anew(&mut self) -> Poll<Option<OwnedSemaphorePermit>> {
+        let before = std::mem::take(&mut self.alarm);
+        let poll = self.poll();
+        if poll.is_pending() {
+            assert_eq!(
+                Arc::strong_count(&before),
+                1,
+                "a waker was kept that was replaced"
+            );
+        }
+        poll
+    }
+
+    pub(super) fn is_woken(&self) -> bool {
+        self.alarm.0.load(Ordering::SeqCst)
+    }
+
+    /// Cancels. Nobody may hold its waker afterwards, unless it is being woken.
+    pub(super) fn cancel(mut self) {
+        self.future = None;
+    }
+
+    /// Takes what it can get at once, and gives it back.
+    pub(super) fn visit(mut self) -> Vec<Self> {
+        match self.poll() {
+            Poll::Ready(_) => Vec::new(),
+            Poll::Pending => vec![self],
+        }
+    }
+}

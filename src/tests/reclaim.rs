@@ -1,0 +1,99 @@
+//! Segments that come and go. The models' cells panic when they are used after they were freed.
+
+use super::model::{Bank, check};
+
+/// Across the border between two segments, from both sides.
+#[test]
+fn join_and_deliver_across_the_border() {
+    check(|| {
+        let bank = Bank::new(0);
+        let first = bank.waiting(1);
+        let (two, three) = (bank.waiter(1), bank.waiter(1));
+        let t1 = bank.spawn(move |_| two.visit());
+        let t2 = bank.spawn(move |_| three.visit());
+        bank.semaphore.add_permits(3);
+        let mut left = t1.join().unwrap();
+        left.extend(t2.join().unwrap());
+        left.push(first);
+        bank.settle(left, 3);
+    });
+}
+
+/// Two deliverers move the head along, while those served look and finish their segments.
+#[test]
+fn two_deliver_while_one_finishes() {
+    check(|| {
+        let bank = Bank::new(0);
+        let mut waiters: Vec<_> = (0..3).map(|_| bank.waiting(1)).collect();
+        bank.semaphore.add_permits(1);
+        let mut first = waiters.remove(0);
+        let t1 = bank.spawn(move |_| first.poll().is_ready());
+        let t2 = bank.spawn(|semaphore| semaphore.add_permits(1));
+        bank.semaphore.add_permits(1);
+        assert!(t1.join().unwrap());
+        t2.join().unwrap();
+        bank.settle(waiters, 3);
+    });
+}
+
+/// Finished segments in the middle, unlinked by two at once, behind a head that stays.
+#[test]
+fn two_sweep() {
+    check(|| {
+        let bank = Bank::new(0);
+        let head = bank.waiting(1);
+        let mut behind: Vec<_> = (0..5).map(|_| bank.waiting(1)).collect();
+        let last = behind.pop().unwrap();
+        let others = behind.split_off(2);
+        let t = bank.spawn(move |_| others.into_iter().for_each(super::model::Waiter::cancel));
+        behind.into_iter().for_each(super::model::Waiter::cancel);
+        t.join().unwrap();
+        bank.semaphore.add_permits(2);
+        bank.settle(vec![head, last], 2);
+    });
+}
+
+/// A sweep against a deliverer, which unlinks at the head.
+#[test]
+fn sweep_against_deliver() {
+    check(|| {
+        let bank = Bank::new(0);
+        let mut waiters: Vec<_> = (0..5).map(|_| bank.waiting(1)).collect();
+        let last = waiters.pop().unwrap();
+        let head = waiters.remove(0);
+        let t = bank.spawn(move |_| waiters.into_iter().for_each(super::model::Waiter::cancel));
+        bank.semaphore.add_permits(2);
+        t.join().unwrap();
+        bank.settle(vec![head, last], 2);
+    });
+}
+
+/// A sweep against somebody who appends.
+#[test]
+fn sweep_against_join() {
+    check(|| {
+        let bank = Bank::new(0);
+        let mut waiters: Vec<_> = (0..4).map(|_| bank.waiting(1)).collect();
+        let head = waiters.remove(0);
+        let new = bank.waiter(1);
+        let t = bank.spawn(move |_| waiters.into_iter().for_each(super::model::Waiter::cancel));
+        let mut left = new.visit();
+        t.join().unwrap();
+        bank.semaphore.add_permits(2);
+        left.push(head);
+        bank.settle(left, 2);
+    });
+}
+
+/// A new line from the first waiter on, made by two at once.
+#[test]
+fn two_make_the_line() {
+    check(|| {
+        let bank = Bank::new(0);
+        let (one, two) = (bank.waiter(1), bank.waiter(1));
+        let t = bank.spawn(move |_| drop(one.visit()));
+        drop(two.visit());
+        t.join().unwrap();
+        bank.settle(vec![], 0);
+    });
+}

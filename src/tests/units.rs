@@ -1,0 +1,1 @@
+//! Limits that cannot be reached from outside.
