@@ -1,0 +1,131 @@
+//! Counts the instructions of an operation, and those among them that lock the bus.
+//!
+//! `locked` prints a table, `locked --where` also the functions that the locked instructions are
+//! in, and `locked --check` fails unless `semafair` keeps to its limits. `scripts/locked` builds
+//! this and runs it.
+//!
+//! Counts are exact where times are not: the same on every machine that runs the same binary. A
+//! locked instruction is what an uncontended operation mostly costs, so they are held to a limit.
+
+mod count;
+
+use std::process::ExitCode;
+
+use semafair_benches::{
+    Acquire, AcquireMany, Comparison, EnqueueCancel, HandOff, Semafair, Semaphore, TryAcquire,
+};
+
+use crate::count::Counts;
+
+/// What is counted, and how many locked instructions it may take on `semafair`.
+fn operations() -> [(Comparison, Option<Limit>); 5] {
+    [
+        (Comparison::of(Acquire), Some(Limit::Exactly(2.0))),
+        (Comparison::of(TryAcquire), Some(Limit::Exactly(2.0))),
+        (Comparison::of(AcquireMany(8)), Some(Limit::Exactly(2.0))),
+        (Comparison::of(HandOff), Some(Limit::AtMost(8.0))),
+        (Comparison::of(EnqueueCancel(1)), None),
+    ]
+}
+
+#[derive(Clone, Copy)]
+enum Limit {
+    Exactly(f64),
+    AtMost(f64),
+}
+
+impl Limit {
+    fn holds(self, count: f64) -> bool {
+        // Counts are averages over thousands of rounds.
+        let tolerance = 0.005;
+        match self {
+            Self::Exactly(limit) => (count - limit).abs() <= tolerance,
+            Self::AtMost(limit) => count <= limit + tolerance,
+        }
+    }
+}
+
+impl std::fmt::Display for Limit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Exactly(limit) => write!(f, "{limit}"),
+            Self::AtMost(limit) => write!(f, "at most {limit}"),
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let (check, show_where) = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] => (false, false),
+        ["--check"] => (true, false),
+        ["--where"] => (false, true),
+        // What runs under the simulator: see `count`.
+        ["--run", operation, semaphore, rounds] => {
+            run(operation, semaphore, rounds);
+            return ExitCode::SUCCESS;
+        }
+        _ => {
+            eprintln!("usage: locked [--check | --where]");
+            return ExitCode::from(2);
+        }
+    };
+    match report(show_where) {
+        Ok(failures) if check && !failures.is_empty() => {
+            eprintln!("\n{}", failures.join("\n"));
+            ExitCode::FAILURE
+        }
+        Ok(_) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("locked: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(operation: &str, semaphore: &str, rounds: &str) {
+    let rounds = rounds.parse().expect("rounds is a number");
+    let operations = operations();
+    let contender = operations
+        .iter()
+        .filter(|(comparison, _)| comparison.workload == operation)
+        .flat_map(|(comparison, _)| &comparison.contenders)
+        .find(|contender| contender.name == semaphore)
+        .expect("operation and semaphore are among those compared");
+    // The time would be the simulator's.
+    let _: std::time::Duration = contender.run(rounds);
+}
+
+/// Prints the table, and returns a sentence for each limit that does not hold.
+fn report(show_where: bool) -> Result<Vec<String>, count::Error> {
+    let mut failures = Vec::new();
+    println!("| operation | semaphore | instructions | locked | limit |\n|---|---|--:|--:|--:|");
+    for (comparison, limit) in &operations() {
+        for contender in &comparison.contenders {
+            let Counts {
+                instructions,
+                locked,
+                by_function,
+            } = count::per_round(&["--run", &comparison.workload, contender.name])?;
+            let limit = limit.filter(|_| contender.name == Semafair::NAME);
+            println!(
+                "| {} | {} | {instructions:.1} | {locked:.2} | {} |",
+                comparison.workload,
+                contender.name,
+                limit.map_or(String::new(), |limit| limit.to_string()),
+            );
+            if show_where {
+                for (function, locked) in by_function {
+                    println!("    {locked:6.2}  {function}");
+                }
+            }
+            if let Some(limit) = limit.filter(|limit| !limit.holds(locked)) {
+                failures.push(format!(
+                    "{} on {} takes {locked:.2} locked instructions, not {limit}",
+                    comparison.workload, contender.name,
+                ));
+            }
+        }
+    }
+    Ok(failures)
+}
