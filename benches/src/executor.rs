@@ -37,11 +37,11 @@ impl<F: Future<Output = ()>> Executor<F> {
         READY.with_borrow_mut(|ready| ready.extend(0..self.tasks.len()));
         while let Some(index) = READY.with_borrow_mut(VecDeque::pop_front) {
             let task = &mut self.tasks[index];
-            if let Some(running) = task.as_mut().as_pin_mut()
-                && running
-                    .poll(&mut Context::from_waker(&self.wakers[index]))
-                    .is_ready()
-            {
+            let Some(running) = task.as_mut().as_pin_mut() else {
+                continue;
+            };
+            let waker = &self.wakers[index];
+            if running.poll(&mut Context::from_waker(waker)).is_ready() {
                 task.set(None);
             }
         }
