@@ -211,7 +211,9 @@ impl Request {
                     Ok(over) if over > 0 => semaphore.deliver(over, &mut wakes),
                     _ => semaphore.balance.settle(vacated.over),
                 }
-                semaphore.release_into(had as usize, &mut wakes);
+                if had > 0 {
+                    semaphore.release_into(had as usize, &mut wakes);
+                }
             }
             Withdrawn::Closed => {
                 let vacated = semaphore.line().vacate(place, missing, 0);
