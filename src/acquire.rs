@@ -96,17 +96,13 @@ impl Drop for AcquireOwned {
 
 impl fmt::Debug for Acquire<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Acquire")
-            .field("request", &self.request)
-            .finish_non_exhaustive()
+        f.debug_struct("Acquire").field("request", &self.request).finish_non_exhaustive()
     }
 }
 
 impl fmt::Debug for AcquireOwned {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AcquireOwned")
-            .field("request", &self.request)
-            .finish_non_exhaustive()
+        f.debug_struct("AcquireOwned").field("request", &self.request).finish_non_exhaustive()
     }
 }
 
@@ -176,10 +172,7 @@ impl Semaphore {
     /// ```
     #[inline]
     pub const fn acquire_many(&self, n: u32) -> Acquire<'_> {
-        Acquire {
-            semaphore: self,
-            request: Request::new(n),
-        }
+        Acquire { semaphore: self, request: Request::new(n) }
     }
 
     /// Waits for a permit; the future and the guard keep the semaphore alive.
@@ -247,9 +240,6 @@ impl Semaphore {
     /// ```
     #[inline]
     pub const fn acquire_many_owned(self: Arc<Self>, n: u32) -> AcquireOwned {
-        AcquireOwned {
-            semaphore: Some(self),
-            request: Request::new(n),
-        }
+        AcquireOwned { semaphore: Some(self), request: Request::new(n) }
     }
 }

@@ -49,11 +49,7 @@ impl Snapshot {
 
     /// Free permits; negative: units owed.
     fn count(self) -> i64 {
-        if self.is_closed() {
-            self.0 + CLOSED
-        } else {
-            self.0
-        }
+        if self.is_closed() { self.0 + CLOSED } else { self.0 }
     }
 
     /// How many permits were free.
@@ -63,11 +59,7 @@ impl Snapshot {
 
     /// How many units waiters asked for that were not on their way yet.
     pub(crate) fn owed(self) -> u64 {
-        if self.is_closed() {
-            0
-        } else {
-            self.0.min(0).unsigned_abs()
-        }
+        if self.is_closed() { 0 } else { self.0.min(0).unsigned_abs() }
     }
 
     /// Whether one more waiter could take the word out of its range.
@@ -131,11 +123,7 @@ impl Balance {
         // ORDERING: AcqRel. Pairs with `give`: what was done under these permits happened before.
         // Release: whoever then finds too few free sees what happened before they were taken.
         let old = self.0.fetch_sub(i64::from(n), AcqRel);
-        if old >= i64::from(n) {
-            Ok(())
-        } else {
-            Err(Snapshot(old))
-        }
+        if old >= i64::from(n) { Ok(()) } else { Err(Snapshot(old)) }
     }
 
     /// Takes `n` permits if so many are free, or changes nothing.
@@ -153,10 +141,7 @@ impl Balance {
                 return Err(seen);
             }
             // ORDERING: AcqRel, as in `take`. Failure: Acquire, as the load above.
-            match self
-                .0
-                .compare_exchange_weak(old, old - i64::from(n), AcqRel, Acquire)
-            {
+            match self.0.compare_exchange_weak(old, old - i64::from(n), AcqRel, Acquire) {
                 Ok(_) => return Ok(()),
                 Err(now) => old = now,
             }
@@ -176,11 +161,7 @@ impl Balance {
         // permits. Acquire: a deliverer's steps come after those of the waiters it serves.
         let old = self.0.fetch_add(n, AcqRel);
         // One unsigned comparison: neither negative nor above the limit.
-        if old.cast_unsigned() <= (MAX - n).cast_unsigned() {
-            Ok(())
-        } else {
-            Err(Snapshot(old))
-        }
+        if old.cast_unsigned() <= (MAX - n).cast_unsigned() { Ok(()) } else { Err(Snapshot(old)) }
     }
 
     /// Whether `n` more permits than `before` are too many.
@@ -205,10 +186,7 @@ impl Balance {
                 return Err(Overflow);
             }
             // ORDERING: AcqRel, as in `give`. Failure: Acquire, as in `load`.
-            match self
-                .0
-                .compare_exchange_weak(seen.0, seen.0 + signed(n), AcqRel, Acquire)
-            {
+            match self.0.compare_exchange_weak(seen.0, seen.0 + signed(n), AcqRel, Acquire) {
                 Ok(_) => return Ok(seen),
                 Err(now) => seen = Snapshot(now),
             }
@@ -224,10 +202,7 @@ impl Balance {
                 return 0;
             }
             // ORDERING: AcqRel, as in `take`. Failure: Acquire, as in `load`.
-            match self
-                .0
-                .compare_exchange_weak(seen.0, seen.0 - signed(taken), AcqRel, Acquire)
-            {
+            match self.0.compare_exchange_weak(seen.0, seen.0 - signed(taken), AcqRel, Acquire) {
                 Ok(_) => return taken,
                 Err(now) => seen = Snapshot(now),
             }
@@ -249,15 +224,11 @@ impl Balance {
                 return Withdrawn::Closed;
             }
             // ORDERING: AcqRel, as in `give`. Failure: Acquire, as in `load`.
-            match self
-                .0
-                .compare_exchange_weak(seen.0, seen.0 + i64::from(missing), AcqRel, Acquire)
+            match self.0.compare_exchange_weak(seen.0, seen.0 + i64::from(missing), AcqRel, Acquire)
             {
                 Ok(_) => {
                     let uncovered = u32::try_from(seen.owed()).unwrap_or(u32::MAX);
-                    return Withdrawn::Open {
-                        swallow: missing.saturating_sub(uncovered),
-                    };
+                    return Withdrawn::Open { swallow: missing.saturating_sub(uncovered) };
                 }
                 Err(now) => seen = Snapshot(now),
             }
@@ -274,10 +245,7 @@ impl Balance {
         while !seen.is_closed() {
             // ORDERING: AcqRel. Pairs with `load` and all changes: who finds it closed comes after
             // the close. Failure: Acquire, as in `load`.
-            match self
-                .0
-                .compare_exchange_weak(seen.0, seen.0.max(0) - CLOSED, AcqRel, Acquire)
-            {
+            match self.0.compare_exchange_weak(seen.0, seen.0.max(0) - CLOSED, AcqRel, Acquire) {
                 Ok(_) => return,
                 Err(now) => seen = Snapshot(now),
             }

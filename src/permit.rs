@@ -281,11 +281,7 @@ impl Semaphore {
     fn try_take(&self, n: u32) -> Result<(), TryAcquireError> {
         Self::check_request(n);
         self.balance.try_take(n).map_err(|seen| {
-            if seen.is_closed() {
-                TryAcquireError::Closed
-            } else {
-                TryAcquireError::NoPermits
-            }
+            if seen.is_closed() { TryAcquireError::Closed } else { TryAcquireError::NoPermits }
         })
     }
 }

@@ -46,10 +46,7 @@ impl PollSemaphore {
     /// Wraps a semaphore.
     #[must_use]
     pub const fn new(semaphore: Arc<Semaphore>) -> Self {
-        Self {
-            semaphore,
-            pending: None,
-        }
+        Self { semaphore, pending: None }
     }
 
     /// Closes the semaphore, as [`Semaphore::close`] does.
@@ -108,11 +105,7 @@ impl PollSemaphore {
         cx: &mut Context<'_>,
         permits: u32,
     ) -> Poll<Option<OwnedSemaphorePermit>> {
-        if self
-            .pending
-            .as_ref()
-            .is_some_and(|&(asked, _)| asked != permits)
-        {
+        if self.pending.as_ref().is_some_and(|&(asked, _)| asked != permits) {
             self.pending = None;
         }
         let (_, request) = self
@@ -158,9 +151,7 @@ impl Clone for PollSemaphore {
 
 impl fmt::Debug for PollSemaphore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PollSemaphore")
-            .field("semaphore", &self.semaphore)
-            .finish_non_exhaustive()
+        f.debug_struct("PollSemaphore").field("semaphore", &self.semaphore).finish_non_exhaustive()
     }
 }
 

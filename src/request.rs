@@ -32,11 +32,7 @@ pub(crate) struct Request {
 
 impl Request {
     pub(crate) const fn new(permits: u32) -> Self {
-        Self {
-            place: None,
-            permits,
-            stage: Stage::Fresh,
-        }
+        Self { place: None, permits, stage: Stage::Fresh }
     }
 
     /// How many permits it asks for.
@@ -85,15 +81,8 @@ impl Request {
             return Poll::Ready(Ok(()));
         }
         // The units are asked for, and must not stay so if what follows panics.
-        let asking = Asking {
-            semaphore,
-            request: self,
-            seen,
-        };
-        assert!(
-            !seen.is_overdrawn(),
-            "more than 2^60 permits are being waited for"
-        );
+        let asking = Asking { semaphore, request: self, seen };
+        assert!(!seen.is_overdrawn(), "more than 2^60 permits are being waited for");
         let waker = cx.waker().clone();
         core::mem::forget(asking);
 
@@ -105,14 +94,18 @@ impl Request {
     }
 
     /// Takes a place for the units that are asked for, and hands on those in hand.
-    fn join(&mut self, semaphore: &Semaphore, seen: Snapshot, mut waker: Option<Waker>) {
+    #[inline]
+    fn join(&mut self, semaphore: &Semaphore, seen: Snapshot, waker: Option<Waker>) {
+        // Dropped last, where it has not become the line's.
+        let waker = waker;
         let mut wakes = Wakes::new();
         let (joined, over) = match semaphore.line.get_or_init(Line::new) {
-            Some(line) => line.join(self.permits, &mut waker, &mut wakes),
+            Some(line) => line.join(self.permits, waker.as_ref(), &mut wakes),
             None => (Joined::Shut, 0),
         };
         self.stage = match joined {
             Joined::Waiting(place) => {
+                core::mem::forget(waker);
                 self.place = Some(place);
                 Stage::Waiting
             }
@@ -134,14 +127,15 @@ impl Request {
         semaphore: &Semaphore,
         cx: &Context<'_>,
     ) -> Poll<Result<(), AcquireError>> {
-        assert!(
-            self.stage != Stage::Over,
-            "`Acquire` polled after completion"
-        );
-        self.outcome(semaphore, |place| place.register(cx.waker()))
+        assert!(self.stage != Stage::Over, "`Acquire` polled after completion");
+        self.outcome(semaphore, |place| match place.look() {
+            Look::Waiting { .. } => place.register(cx.waker()),
+            look => look,
+        })
     }
 
     /// Looks at what has become of the place by `look`.
+    #[inline]
     fn outcome(
         &mut self,
         semaphore: &Semaphore,
@@ -199,9 +193,7 @@ impl Request {
             }
             return;
         };
-        let Some(place) = self.place.take() else {
-            unreachable!("looked at above")
-        };
+        let Some(place) = self.place.take() else { unreachable!("looked at above") };
         let had = self.permits - missing;
         match semaphore.balance.withdraw(missing) {
             Withdrawn::Open { swallow } => {

@@ -116,6 +116,7 @@ impl Semaphore {
     }
 
     /// Hands out units that are owed; what nobody in a shut line wants any more is free.
+    #[inline]
     pub(crate) fn deliver(&self, units: u64, wakes: &mut Wakes) {
         let back = match self.line.get_or_init(Line::new) {
             Some(line) => line.deliver(units, wakes),
@@ -155,19 +156,13 @@ impl Semaphore {
     #[cold]
     #[track_caller]
     fn too_many() -> ! {
-        panic!(
-            "a semaphore may not have more than MAX_PERMITS permits ({})",
-            Self::MAX_PERMITS
-        )
+        panic!("a semaphore may not have more than MAX_PERMITS permits ({})", Self::MAX_PERMITS)
     }
 
     #[cold]
     #[track_caller]
     fn overflow(n: usize) -> ! {
-        panic!(
-            "number of added permits ({n}) would overflow MAX_PERMITS ({})",
-            Self::MAX_PERMITS
-        )
+        panic!("number of added permits ({n}) would overflow MAX_PERMITS ({})", Self::MAX_PERMITS)
     }
 }
 

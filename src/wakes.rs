@@ -8,11 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use arrayvec::ArrayVec;
 
 /// How many are collected before some are woken: bounds the stack that a release takes.
-const BATCH: usize = if cfg!(all(test, semafair_loom)) {
-    2
-} else {
-    32
-};
+const BATCH: usize = if cfg!(all(test, semafair_loom)) { 2 } else { 32 };
 
 /// Wakes everybody in it when dropped; a panic of one keeps none of the others asleep.
 ///
@@ -26,6 +22,7 @@ pub(crate) struct Wakes {
 }
 
 impl Wakes {
+    #[inline]
     pub(crate) fn new() -> Self {
         Self::default()
     }

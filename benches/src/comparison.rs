@@ -41,10 +41,7 @@ pub struct Contender {
 
 impl Contender {
     fn new<W: Workload, S: Semaphore>(workload: W) -> Self {
-        Self {
-            name: S::NAME,
-            run: Box::new(move |rounds| workload.run::<S>(rounds)),
-        }
+        Self { name: S::NAME, run: Box::new(move |rounds| workload.run::<S>(rounds)) }
     }
 
     /// Runs so many rounds, and tells how long they took without what sets them up.
@@ -56,8 +53,6 @@ impl Contender {
 
 impl std::fmt::Debug for Contender {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Contender")
-            .field("name", &self.name)
-            .finish_non_exhaustive()
+        f.debug_struct("Contender").field("name", &self.name).finish_non_exhaustive()
     }
 }

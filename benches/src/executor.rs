@@ -22,9 +22,7 @@ pub(crate) struct Executor<F> {
 impl<F: Future<Output = ()>> Executor<F> {
     pub(crate) fn new(tasks: impl Iterator<Item = F>) -> Self {
         let tasks: Vec<_> = tasks.map(|task| Box::pin(Some(task))).collect();
-        let wakers = (0..tasks.len())
-            .map(|index| Waker::from(Arc::new(Ready(index))))
-            .collect();
+        let wakers = (0..tasks.len()).map(|index| Waker::from(Arc::new(Ready(index)))).collect();
         Self { tasks, wakers }
     }
 
@@ -45,10 +43,7 @@ impl<F: Future<Output = ()>> Executor<F> {
                 task.set(None);
             }
         }
-        assert!(
-            self.tasks.iter().all(|task| task.is_none()),
-            "a task was never woken"
-        );
+        assert!(self.tasks.iter().all(|task| task.is_none()), "a task was never woken");
     }
 }
 

@@ -36,9 +36,8 @@ fn workloads() -> Vec<Comparison> {
 const SAMPLE: Duration = Duration::from_millis(4);
 
 fn main() -> ExitCode {
-    let (flags, words): (Vec<_>, Vec<_>) = std::env::args()
-        .skip(1)
-        .partition(|argument| argument.starts_with('-'));
+    let (flags, words): (Vec<_>, Vec<_>) =
+        std::env::args().skip(1).partition(|argument| argument.starts_with('-'));
     let per_workload = match flags.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [] => Duration::from_secs(4),
         ["--quick"] => Duration::from_millis(400),
@@ -50,10 +49,7 @@ fn main() -> ExitCode {
     let mut chosen = workloads();
     chosen.retain(|comparison| words.iter().all(|word| comparison.workload.contains(word)));
     let Some(first) = chosen.first() else {
-        eprintln!(
-            "no workload has all of these words in its name: {}",
-            words.join(" ")
-        );
+        eprintln!("no workload has all of these words in its name: {}", words.join(" "));
         return ExitCode::from(2);
     };
 
@@ -76,10 +72,8 @@ type Samples = Vec<f64>;
 
 fn measure(comparison: &Comparison, budget: Duration) -> Vec<Samples> {
     let contenders = &comparison.contenders;
-    let rounds: Vec<u64> = contenders
-        .iter()
-        .map(|contender| calibrate(|rounds| contender.run(rounds)))
-        .collect();
+    let rounds: Vec<u64> =
+        contenders.iter().map(|contender| calibrate(|rounds| contender.run(rounds))).collect();
     let mut samples = vec![Samples::new(); contenders.len()];
     let end = Instant::now() + budget;
     let mut first = 0;
@@ -116,30 +110,17 @@ fn print_header(comparison: &Comparison) {
 
 fn print_row(comparison: &Comparison, samples: &[Samples]) {
     let (baseline, others) = split(samples);
-    print!(
-        "| {} | {:.1} |",
-        comparison.workload,
-        quantile(baseline, 0.5)
-    );
+    print!("| {} | {:.1} |", comparison.workload, quantile(baseline, 0.5));
     for other in others {
-        let ratios: Samples = other
-            .iter()
-            .zip(baseline)
-            .map(|(time, base)| time / base)
-            .collect();
+        let ratios: Samples = other.iter().zip(baseline).map(|(time, base)| time / base).collect();
         let [low, median, high] = [0.25, 0.5, 0.75].map(|q| quantile(&ratios, q));
-        print!(
-            " {:.1} | **{median:.2}** ({low:.2}–{high:.2}) |",
-            quantile(other, 0.5)
-        );
+        print!(" {:.1} | **{median:.2}** ({low:.2}–{high:.2}) |", quantile(other, 0.5));
     }
     println!();
 }
 
 fn split<T>(contenders: &[T]) -> (&T, &[T]) {
-    contenders
-        .split_first()
-        .expect("a comparison has a baseline")
+    contenders.split_first().expect("a comparison has a baseline")
 }
 
 /// The sample below which this part of all samples lies.
@@ -151,9 +132,7 @@ fn quantile(samples: &[f64], part: f64) -> f64 {
         clippy::cast_sign_loss,
         reason = "a part of a length is an index"
     )]
-    *sorted
-        .select_nth_unstable_by(index as usize, f64::total_cmp)
-        .1
+    *sorted.select_nth_unstable_by(index as usize, f64::total_cmp).1
 }
 
 /// Cores, processor and system, as far as they can be found.

@@ -19,15 +19,12 @@
 //! The states themselves are described in `state.rs`. DONE, VOID and SKIPPED are final for the
 //! line, and wait for the owner of the place to see them; GONE is final for all (I2).
 
-#![expect(
-    unsafe_code,
-    reason = "turns the two words in the slot back into the waker they were"
-)]
+#![expect(unsafe_code, reason = "turns the two words in the slot back into the waker they were")]
 
 use core::ptr;
 use core::task::{RawWakerVTable, Waker};
 
-use super::state::{LAST_VERSION, State, Word};
+use super::state::{LAST_VERSION, Tag, Word};
 use crate::sync::{AcqRel, Acquire, AtomicPtr, AtomicU64, Relaxed, SeqCst, const_fn};
 
 /// Whether a cell that was just finished carried the WATCH mark, which must then be handed on
@@ -39,13 +36,10 @@ pub(super) enum Finish {
     Watched,
 }
 
-impl From<Word> for Finish {
-    fn from(word: Word) -> Self {
-        if word.is_watched() {
-            Self::Watched
-        } else {
-            Self::Plain
-        }
+impl Finish {
+    /// Of a cell that went from `word` to GONE.
+    fn of(word: Word) -> Self {
+        if word.is_watched() { Self::Watched } else { Self::Plain }
     }
 }
 
@@ -64,11 +58,7 @@ pub(super) enum Published {
 #[derive(Debug)]
 pub(super) enum Visited {
     /// The cell is satisfied. It took so many units, and who slept here is to be woken.
-    Passed {
-        took: u32,
-        waker: Option<Waker>,
-        finish: Finish,
-    },
+    Passed { took: u32, waker: Option<Waker>, finish: Finish },
     /// The cell took all units that there were, and misses more.
     Short,
     /// Nobody has published here.
@@ -107,10 +97,7 @@ struct RawParts {
 
 impl RawParts {
     fn of(waker: &Waker) -> Self {
-        Self {
-            data: waker.data().cast_mut(),
-            vtable: ptr::from_ref(waker.vtable()).cast_mut(),
-        }
+        Self { data: waker.data().cast_mut(), vtable: ptr::from_ref(waker.vtable()).cast_mut() }
     }
 
     /// # Safety
@@ -123,6 +110,11 @@ impl RawParts {
         // SAFETY: both obligations: data and vtable belong together, and are the caller's now.
         unsafe { Waker::new(self.data, vtable) }
     }
+}
+
+impl Visited {
+    /// Nothing was to be done.
+    const SATISFIED: Self = Self::Passed { took: 0, waker: None, finish: Finish::Plain };
 }
 
 /// One place in the line.
@@ -138,14 +130,15 @@ impl Cell {
         /// `OPEN(0)`.
         pub(super) const fn new(watched: bool) -> Self {
             Self {
-                state: AtomicU64::new(Word::fresh(watched)),
+                state: AtomicU64::new(Word::fresh(watched).0),
                 data: AtomicPtr::new(ptr::null_mut()),
                 vtable: AtomicPtr::new(ptr::null_mut()),
             }
         }
     }
 
-    pub(super) fn load(&self) -> Word {
+    #[inline]
+    fn load(&self) -> Word {
         // ORDERING: SeqCst. Acquire pairs with `change`: its maker's writes are seen, among them
         // the waker's words under PARKED. The total order is for pair D1 in the README: "reserve,
         // or shut, then read the cells".
@@ -153,37 +146,29 @@ impl Cell {
     }
 
     /// Changes the state from the very word seen.
-    fn change(&self, from: Word, to: State) -> Result<(), Word> {
+    #[inline]
+    fn change(&self, from: Word, to: Word) -> Result<(), Word> {
         // ORDERING: SeqCst. AcqRel pairs with `load` and every other change: what was done under
         // units that come together here happens before their grant. The total order is for D1:
         // "leave units in an OPEN cell, then read the tail". Failure: SeqCst, as `load`.
-        match self
-            .state
-            .compare_exchange(from.0, from.with(to).0, SeqCst, SeqCst)
-        {
+        match self.state.compare_exchange(from.0, to.0, SeqCst, SeqCst) {
             Ok(_) => Ok(()),
             Err(now) => Err(Word(now)),
         }
     }
 
-    /// Changes the state, and takes the waker if there was one, the WATCH mark if the cell ends.
-    fn claim(&self, from: Word, to: State) -> Result<(Option<Waker>, Finish), Word> {
+    /// Changes the state, and takes the waker if there was one.
+    #[inline]
+    fn claim(&self, from: Word, to: Word) -> Result<Option<Waker>, Word> {
         // Read before the change: after it the cell may be finished and freed.
         let parts = self.read_slot();
         self.change(from, to)?;
         // SAFETY: I4: the change was from PARKED, so the parts are those that were published under
         // this very word and forgotten, and only one change leaves it.
-        let waker = from.is_parked().then(|| unsafe { parts.into_waker() });
-        Ok((
-            waker,
-            if to == State::Gone {
-                from.into()
-            } else {
-                Finish::Plain
-            },
-        ))
+        Ok((from.tag() == Tag::Parked).then(|| unsafe { parts.into_waker() }))
     }
 
+    #[inline]
     fn read_slot(&self) -> RawParts {
         RawParts {
             // ORDERING: Relaxed. Pairs with `fill_slot` by way of the state: what is read after
@@ -198,6 +183,7 @@ impl Cell {
     ///
     /// Only the waiter does, and only while the state is not PARKED. Who reads the slot meanwhile
     /// cannot complete a change from PARKED: each PARKED of a cell has a version of its own (I4).
+    #[inline]
     fn fill_slot(&self, parts: RawParts) {
         // ORDERING: Relaxed. Pairs with `read_slot`: the change to PARKED that follows publishes.
         self.data.store(parts.data, Relaxed);
@@ -205,46 +191,43 @@ impl Cell {
         self.vtable.store(parts.vtable, Relaxed);
     }
 
-    /// The owner of the place asks for `units`, with a waker that the cell takes over, or without
-    /// one as a waiter that is running.
+    /// Whether nobody has published here.
+    pub(super) fn is_open(&self) -> bool {
+        self.load().tag() == Tag::Open
+    }
+
+    /// The owner of the place asks for `units`, as a waiter that is running, or with a waker, which
+    /// is the slot's if this returns [`Published::Waiting`].
     ///
     /// Transition: `OPEN(c) -> PARKED(units - c)`, `AWAKE(units - c)` or `GONE` (waiter);
     /// otherwise the cell was SKIPPED meanwhile (deliverer, closer).
-    pub(super) fn publish(&self, units: u32, waker: &mut Option<Waker>) -> Published {
-        let parked = waker.is_some();
-        if let Some(waker) = waker {
-            self.fill_slot(RawParts::of(waker));
-        }
+    #[inline]
+    pub(super) fn publish(&self, units: u32, waker: Option<&Waker>) -> Published {
+        let tag = match waker {
+            Some(waker) => {
+                self.fill_slot(RawParts::of(waker));
+                Tag::Parked
+            }
+            None => Tag::Awake,
+        };
         let mut word = self.load();
-        while let State::Open { units: left } = word.state() {
-            let next = match u32::try_from(u64::from(units).saturating_sub(left)) {
-                Ok(missing @ 1..) if parked => State::Parked {
-                    missing,
-                    version: 0,
-                },
-                Ok(missing @ 1..) => State::Awake {
-                    missing,
-                    version: 0,
-                },
-                _ => State::Gone,
+        while word.tag() == Tag::Open {
+            let left = word.units_left();
+            let changed = match u32::try_from(left) {
+                Ok(left) if left < units => {
+                    self.change(word, word.to(tag, units - left)).map(|()| Published::Waiting)
+                }
+                _ => self.change(word, word.to(Tag::Gone, 0)).map(|()| Published::Granted {
+                    over: left - u64::from(units),
+                    finish: Finish::of(word),
+                }),
             };
-            match self.change(word, next) {
-                Ok(()) if next == State::Gone => {
-                    let over = left - u64::from(units);
-                    return Published::Granted {
-                        over,
-                        finish: word.into(),
-                    };
-                }
-                Ok(()) => {
-                    // The slot owns it now.
-                    core::mem::forget(waker.take());
-                    return Published::Waiting;
-                }
+            match changed {
+                Ok(published) => return published,
                 Err(now) => word = now,
             }
         }
-        debug_assert_eq!(word.state(), State::Skipped, "somebody else published here");
+        debug_assert_eq!(word.tag(), Tag::Skipped, "somebody else published here");
         Published::Skipped
     }
 
@@ -253,37 +236,29 @@ impl Cell {
     /// Transition: `PARKED(r), AWAKE(r) -> DONE` (deliverer, whose the waker then is) or the same
     /// with `r - units`; `SINK(s) -> GONE` or `SINK(s - units)`. Otherwise somebody else changed
     /// the cell, and it looks again.
+    #[inline]
     pub(super) fn deliver(&self, units: u64) -> Visited {
-        self.visit(|state| {
-            let (State::Parked {
-                missing: wanted, ..
+        let mut word = self.load();
+        loop {
+            let end = match word.tag() {
+                Tag::Parked | Tag::Awake => Tag::Done,
+                Tag::Sink => Tag::Gone,
+                Tag::Open => return Visited::Open,
+                Tag::Done | Tag::Skipped | Tag::Void | Tag::Gone => return Visited::SATISFIED,
+            };
+            let missing = word.units();
+            let changed = match u32::try_from(units) {
+                Ok(0) => return Visited::Short,
+                Ok(units) if units < missing => {
+                    self.change(word, word.with_units(missing - units)).map(|()| Visited::Short)
+                }
+                _ => self.end(word, word.to(end, 0), missing),
+            };
+            match changed {
+                Ok(visited) => return visited,
+                Err(now) => word = now,
             }
-            | State::Awake {
-                missing: wanted, ..
-            }
-            | State::Sink { units: wanted }) = state
-            else {
-                return None;
-            };
-            let rest = match u32::try_from(units) {
-                Ok(units) => wanted.saturating_sub(units),
-                Err(_) => 0,
-            };
-            let next = match state {
-                State::Parked { version, .. } if rest > 0 => State::Parked {
-                    missing: rest,
-                    version,
-                },
-                State::Awake { version, .. } if rest > 0 => State::Awake {
-                    missing: rest,
-                    version,
-                },
-                State::Sink { .. } if rest > 0 => State::Sink { units: rest },
-                State::Sink { .. } => State::Gone,
-                _ => State::Done,
-            };
-            Some((wanted - rest, rest, next))
-        })
+        }
     }
 
     /// Takes away the claim of whoever stands here: the line is closed.
@@ -291,63 +266,34 @@ impl Cell {
     /// Transition: `PARKED(r), AWAKE(r) -> VOID(r)` (closer, whose the waker then is);
     /// `SINK(s) -> GONE`, where `took` says how many units are not to be waited for.
     pub(super) fn void(&self) -> Visited {
-        self.visit(|state| match state {
-            State::Parked { missing, .. } | State::Awake { missing, .. } => {
-                Some((0, 0, State::Void { missing }))
-            }
-            State::Sink { units } => Some((units, 0, State::Gone)),
-            _ => None,
-        })
-    }
-
-    /// Changes an unsatisfied cell as `plan` says: how many units it takes, how many it will miss
-    /// then, and what it becomes.
-    fn visit(&self, plan: impl Fn(State) -> Option<(u32, u32, State)>) -> Visited {
         let mut word = self.load();
         loop {
-            let state = word.state();
-            if let State::Open { .. } = state {
-                return Visited::Open;
-            }
-            let Some((took, rest, next)) = plan(state) else {
-                return Visited::Passed {
-                    took: 0,
-                    waker: None,
-                    finish: Finish::Plain,
-                };
+            let changed = match word.tag() {
+                Tag::Parked | Tag::Awake => self.end(word, word.to(Tag::Void, word.units()), 0),
+                Tag::Sink => self.end(word, word.to(Tag::Gone, 0), word.units()),
+                Tag::Open => return Visited::Open,
+                Tag::Done | Tag::Skipped | Tag::Void | Tag::Gone => return Visited::SATISFIED,
             };
-            if next == state {
-                // Came with nothing in hand.
-                return Visited::Short;
-            }
-            if rest > 0 {
-                match self.change(word, next) {
-                    Ok(()) => return Visited::Short,
-                    Err(now) => word = now,
-                }
-            } else {
-                match self.claim(word, next) {
-                    Ok((waker, finish)) => {
-                        return Visited::Passed {
-                            took,
-                            waker,
-                            finish,
-                        };
-                    }
-                    Err(now) => word = now,
-                }
+            match changed {
+                Ok(visited) => return visited,
+                Err(now) => word = now,
             }
         }
+    }
+
+    /// Changes the state to one that satisfies the line.
+    #[inline]
+    fn end(&self, from: Word, to: Word, took: u32) -> Result<Visited, Word> {
+        let waker = self.claim(from, to)?;
+        let finish = if to.tag() == Tag::Gone { Finish::of(from) } else { Finish::Plain };
+        Ok(Visited::Passed { took, waker, finish })
     }
 
     /// Leaves `units` for whoever will publish here; `false` if the cell is not OPEN any more.
     ///
     /// Transition: `OPEN(c) -> OPEN(c + units)` (deliverer).
     pub(super) fn leave_units(&self, units: u64) -> bool {
-        self.change_open(|left| State::Open {
-            units: left + units,
-        })
-        .is_some()
+        self.change_open(|word| word.to_open(word.units_left() + units)).is_some()
     }
 
     /// Takes the units that were left here, and the place with them if it was given out: its owner
@@ -355,33 +301,20 @@ impl Cell {
     ///
     /// Transition: `OPEN(c) -> SKIPPED`, or `OPEN(0)` if not given out (deliverer, closer).
     pub(super) fn take_units(&self, given_out: bool) -> Option<u64> {
-        self.change_open(|_| {
-            if given_out {
-                State::Skipped
-            } else {
-                State::Open { units: 0 }
-            }
-        })
-    }
-
-    /// Whether nobody has published here.
-    pub(super) fn is_open(&self) -> bool {
-        self.units_left().is_some()
+        self.change_open(|word| if given_out { word.to(Tag::Skipped, 0) } else { word.to_open(0) })
     }
 
     /// The units that lie here unclaimed; `None` if the cell is not OPEN.
     pub(super) fn units_left(&self) -> Option<u64> {
-        match self.load().state() {
-            State::Open { units } => Some(units),
-            _ => None,
-        }
+        let word = self.load();
+        (word.tag() == Tag::Open).then(|| word.units_left())
     }
 
-    fn change_open(&self, to: impl Fn(u64) -> State) -> Option<u64> {
+    fn change_open(&self, to: impl Fn(Word) -> Word) -> Option<u64> {
         let mut word = self.load();
-        while let State::Open { units } = word.state() {
-            match self.change(word, to(units)) {
-                Ok(()) => return Some(units),
+        while word.tag() == Tag::Open {
+            match self.change(word, to(word)) {
+                Ok(()) => return Some(word.units_left()),
                 Err(now) => word = now,
             }
         }
@@ -389,14 +322,14 @@ impl Cell {
     }
 
     /// The waiter looks.
+    #[inline]
     pub(super) fn look(&self) -> Look {
-        match self.load().state() {
-            State::Parked { missing, .. } | State::Awake { missing, .. } => {
-                Look::Waiting { missing }
-            }
-            State::Done => Look::Granted,
-            State::Void { missing } => Look::Closed { missing },
-            state => unreachable!("a waiter's cell is {state:?}"),
+        let word = self.load();
+        match word.tag() {
+            Tag::Parked | Tag::Awake => Look::Waiting { missing: word.units() },
+            Tag::Done => Look::Granted,
+            Tag::Void => Look::Closed { missing: word.units() },
+            tag => unreachable!("a waiter's cell is {tag:?}"),
         }
     }
 
@@ -409,58 +342,43 @@ impl Cell {
     /// the waiter stays AWAKE, and is woken at once to come and look.
     pub(super) fn register(&self, waker: &Waker) -> Look {
         let mut word = self.load();
-        let new = match word.state() {
-            State::Parked { missing, .. } if self.read_slot() == RawParts::of(waker) => {
-                return Look::Waiting { missing };
-            }
-            // User code, in a consistent state: what it did is seen by the changes below.
-            State::Parked { .. } => waker.clone(),
-            State::Awake { missing, .. } => {
-                waker.wake_by_ref();
-                return Look::Waiting { missing };
-            }
-            _ => return self.look(),
-        };
-        // From here on `new` and `_old` are dropped, user code again, by returning.
+        if word.tag() == Tag::Awake {
+            waker.wake_by_ref();
+        }
+        if word.tag() != Tag::Parked || self.read_slot() == RawParts::of(waker) {
+            return self.look();
+        }
+        // User code, in a consistent state: what it did is seen by the changes below. From here on
+        // `new` and `_old` are dropped, user code again, by returning.
+        let new = waker.clone();
+        let version = word.version();
         let _old = loop {
-            let State::Parked { missing, version } = word.state() else {
+            if word.tag() != Tag::Parked {
                 return self.look();
-            };
-            match self.claim(word, State::Awake { missing, version }) {
-                Ok((old, _)) => break old,
+            }
+            match self.claim(word, word.to(Tag::Awake, word.units())) {
+                Ok(old) => break old,
                 Err(now) => word = now,
             }
         };
+        if version == LAST_VERSION {
+            waker.wake_by_ref();
+            return self.look();
+        }
         self.fill_slot(RawParts::of(&new));
         word = self.load();
-        loop {
-            match word.state() {
-                State::Awake {
-                    missing,
-                    version: LAST_VERSION,
-                } => {
-                    waker.wake_by_ref();
-                    return Look::Waiting { missing };
+        while word.tag() == Tag::Awake {
+            let parked = word.to(Tag::Parked, word.units()).with_version(version + 1);
+            match self.change(word, parked) {
+                Ok(()) => {
+                    // The slot owns it now.
+                    core::mem::forget(new);
+                    return Look::Waiting { missing: word.units() };
                 }
-                State::Awake { missing, version } => {
-                    match self.change(
-                        word,
-                        State::Parked {
-                            missing,
-                            version: version + 1,
-                        },
-                    ) {
-                        Ok(()) => {
-                            // The slot owns it now.
-                            core::mem::forget(new);
-                            return Look::Waiting { missing };
-                        }
-                        Err(now) => word = now,
-                    }
-                }
-                _ => return self.look(),
+                Err(now) => word = now,
             }
         }
+        self.look()
     }
 
     /// The waiter goes, having found `missing` units missing and taken them off the books, of
@@ -468,36 +386,28 @@ impl Cell {
     ///
     /// Transition: `PARKED(r), AWAKE(r) -> SINK(s)` where `s` units are still to come, otherwise
     /// `-> GONE`; `DONE, VOID(r) -> GONE` (waiter).
+    #[inline]
     pub(super) fn vacate(&self, missing: u32, swallow: u32) -> Vacated {
         let mut word = self.load();
         loop {
-            let (still_missing, waiting) = match word.state() {
-                State::Parked { missing, .. } | State::Awake { missing, .. } => (missing, true),
-                State::Done => (0, false),
-                State::Void { missing } => (missing, false),
-                state => unreachable!("a waiter's cell is {state:?}"),
+            debug_assert!(word.is_waiting() || matches!(word.tag(), Tag::Done | Tag::Void));
+            // DONE misses nothing.
+            let arrived = missing - word.units();
+            let changed = if arrived < swallow && word.is_waiting() {
+                self.claim(word, word.to(Tag::Sink, swallow - arrived)).map(|waker| Vacated {
+                    over: 0,
+                    finish: None,
+                    waker,
+                })
+            } else {
+                self.claim(word, word.to(Tag::Gone, 0)).map(|waker| Vacated {
+                    over: i64::from(arrived) - i64::from(swallow),
+                    finish: Some(Finish::of(word)),
+                    waker,
+                })
             };
-            let arrived = missing - still_missing;
-            let next = match swallow.saturating_sub(arrived) {
-                units @ 1.. if waiting => State::Sink { units },
-                _ => State::Gone,
-            };
-            match self.claim(word, next) {
-                Ok((waker, finish)) if next == State::Gone => {
-                    let over = i64::from(arrived) - i64::from(swallow);
-                    return Vacated {
-                        over,
-                        finish: Some(finish),
-                        waker,
-                    };
-                }
-                Ok((waker, _)) => {
-                    return Vacated {
-                        over: 0,
-                        finish: None,
-                        waker,
-                    };
-                }
+            match changed {
+                Ok(vacated) => return vacated,
                 Err(now) => word = now,
             }
         }
@@ -507,12 +417,13 @@ impl Cell {
     ///
     /// Transition: `DONE, VOID(r), SKIPPED -> GONE` (owner). It cannot fail: these states are
     /// final for everybody else, but for the WATCH mark, which it takes along.
+    #[inline]
     pub(super) fn finish(&self) -> Finish {
-        let gone = Word(0).with(State::Gone);
+        let gone = Word::fresh(false).to(Tag::Gone, 0);
         // ORDERING: AcqRel. Release pairs with `watch`: who finds the cell gone comes after its
         // owner's last look. Acquire pairs with the same: who takes the mark along has seen all
         // that its carriers saw, and may be the one to free the segment.
-        Word(self.state.swap(gone.0, AcqRel)).into()
+        Finish::of(Word(self.state.swap(gone.0, AcqRel)))
     }
 
     /// Puts the WATCH mark on this cell; `false` if it is gone.
@@ -521,13 +432,10 @@ impl Cell {
     pub(super) fn watch(&self) -> bool {
         // ORDERING: Acquire. Pairs with `finish` and `change`: a cell found gone is done with.
         let mut word = Word(self.state.load(Acquire));
-        while word.state() != State::Gone {
+        while word.tag() != Tag::Gone {
             // ORDERING: AcqRel. Pairs with `finish` and `change`: whoever finishes this cell takes
             // the mark over, with all that its carriers saw. Failure: Acquire, as the load above.
-            match self
-                .state
-                .compare_exchange(word.0, word.watched().0, AcqRel, Acquire)
-            {
+            match self.state.compare_exchange(word.0, word.watched().0, AcqRel, Acquire) {
                 Ok(_) => return true,
                 Err(now) => word = Word(now),
             }
@@ -538,13 +446,13 @@ impl Cell {
     /// Takes the waker that a forgotten future left here; the line is being dropped.
     pub(super) fn clear(&mut self) -> Option<Waker> {
         let word = self.load();
-        self.claim(word, word.state()).ok()?.0
+        self.claim(word, word.to(Tag::Gone, 0)).ok()?
     }
 
     /// The models' way to free: every later use of this cell panics.
     #[cfg(all(test, semafair_loom))]
     pub(super) fn poison(&self) {
         // ORDERING: SeqCst. Pairs with `load`, where a model uses what was freed.
-        self.state.store(super::state::POISON, SeqCst);
+        self.state.store(Word::POISON.0, SeqCst);
     }
 }

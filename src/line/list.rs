@@ -46,35 +46,37 @@ impl List {
     }
 
     /// Gives out the next place; `None` if the line is shut.
+    #[inline]
     pub(super) fn reserve(&self) -> Option<Place> {
         let mut tail = self.tail.load();
         loop {
             if tail.is_shut() {
                 return None;
             }
-            let (from, next) = if tail.is_full() {
-                let Some(guard) = self.hazards.protect(Source::Tail(&self.tail)) else {
-                    unreachable!("the tail is never null");
-                };
-                // What is protected is the tail's segment at a later time.
-                let now = self.tail.load();
-                if now != tail {
-                    tail = now;
-                    continue;
-                }
-                let fresh = Position::new(self.next_or_new(guard.segment()), 0);
-                (fresh, Position::new(fresh.segment(), 1))
-            } else {
-                (tail, Position::new(tail.segment(), tail.given_out() + 1))
-            };
-            match self.tail.change(tail, next) {
-                Ok(()) => {
+            let place = if tail.is_full() { self.first_of_next(tail) } else { Ok(tail) };
+            match place.and_then(|place| self.tail.change(tail, place.next()).map(|()| place)) {
+                Ok(place) => {
                     dekker();
-                    return Some(Place::new(from));
+                    return Some(Place::new(place));
                 }
                 Err(now) => tail = now,
             }
         }
+    }
+
+    /// The first place of the segment behind a full one; otherwise the tail that is no longer
+    /// `full`.
+    #[cold]
+    fn first_of_next(&self, full: Position) -> Result<Position, Position> {
+        let Some(guard) = self.hazards.protect(Source::Tail(&self.tail)) else {
+            unreachable!("the tail is never null");
+        };
+        // What is protected is the tail's segment of just now.
+        let tail = self.tail.load();
+        if tail != full {
+            return Err(tail);
+        }
+        Ok(Position::new(self.next_or_new(guard.segment()), 0))
     }
 
     /// Sees to it that no more places are given out.
@@ -92,6 +94,7 @@ impl List {
     }
 
     /// The first segment, protected.
+    #[inline]
     pub(super) fn first(&self) -> Guard<'_> {
         match self.hazards.protect(Source::Head(&self.head)) {
             Some(guard) => guard,
@@ -101,6 +104,7 @@ impl List {
 
     /// Goes on to the next segment from a first one of which all cells are satisfied; `false` if
     /// the line is shut and ends there.
+    #[cold]
     pub(super) fn advance(&self, guard: &mut Guard<'_>) -> bool {
         let segment = guard.segment();
         if !self.leave_tail(segment) {
@@ -108,11 +112,7 @@ impl List {
         }
         let next = segment.freeze_next();
         let gone = core::ptr::from_ref(segment).cast_mut();
-        let retired = if self.head.unlink(gone, next) {
-            self.unlinked(segment)
-        } else {
-            None
-        };
+        let retired = if self.head.unlink(gone, next) { self.unlinked(segment) } else { None };
         guard.move_to(Source::Head(&self.head));
         if let Some(retired) = retired {
             self.hazards.retire(retired);
@@ -121,7 +121,15 @@ impl List {
     }
 
     /// Draws the consequence of a cell's end.
+    #[inline]
     pub(super) fn ended(&self, ended: Ended) {
+        if !matches!(ended, Ended::No) {
+            self.segment_ended(ended);
+        }
+    }
+
+    #[cold]
+    fn segment_ended(&self, ended: Ended) {
         match ended {
             Ended::No => {}
             Ended::Retired(retired) => self.hazards.retire(retired),
@@ -160,10 +168,7 @@ impl List {
         if tail.segment() != here {
             return true;
         }
-        debug_assert!(
-            tail.is_full(),
-            "a cell was passed over before it was given out"
-        );
+        debug_assert!(tail.is_full(), "a cell was passed over before it was given out");
         if tail.is_shut() {
             return false;
         }

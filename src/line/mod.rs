@@ -53,25 +53,23 @@ pub(crate) struct Line {
 
 impl Line {
     pub(crate) fn new() -> Self {
-        Self {
-            list: List::new(),
-            closed: AtomicBool::new(false),
-        }
+        Self { list: List::new(), closed: AtomicBool::new(false) }
     }
 
-    /// Takes the next place and asks for `units` there. What `waker` holds is taken over if the
-    /// waiter has to sleep; without it, it counts as running. Also says how many units the caller
-    /// has in hand afterwards, which must be delivered.
+    /// Takes the next place and asks for `units` there, as a waiter that is running, or with a
+    /// waker, which is the line's if this returns [`Joined::Waiting`]. Also says how many units the
+    /// caller has in hand afterwards, which must be delivered.
     ///
     /// 1. Reserve a place.
     /// 2. Look at the cell in front: units may lie there for a thread that reserved it and is
     ///    late. Carry them on. This comes before publishing, so that a published cell says that
     ///    its owner has looked (I5).
     /// 3. Publish. Where the line went on without this place, start again.
+    #[inline]
     pub(crate) fn join(
         &self,
         units: u32,
-        waker: &mut Option<Waker>,
+        waker: Option<&Waker>,
         wakes: &mut Wakes,
     ) -> (Joined, u64) {
         let mut in_hand = 0;
@@ -80,7 +78,7 @@ impl Line {
                 return (Joined::Shut, in_hand);
             };
             if place.front().is_none_or(Cell::is_open) {
-                in_hand += self.deliver(0, wakes);
+                in_hand += self.carry_on(wakes);
             }
             match place.cell().publish(units, waker) {
                 Published::Waiting => return (Joined::Waiting(place), in_hand),
@@ -101,6 +99,7 @@ impl Line {
     ///
     /// Those who have all they asked for are in `wakes` then; of many, some are woken before the
     /// last are served.
+    #[inline]
     pub(crate) fn deliver(&self, mut units: u64, wakes: &mut Wakes) -> u64 {
         loop {
             let mut delivery = Delivery::new(units, wakes);
@@ -114,14 +113,17 @@ impl Line {
         }
     }
 
+    /// Delivers what lies at the head for somebody behind.
+    #[cold]
+    fn carry_on(&self, wakes: &mut Wakes) -> u64 {
+        self.deliver(0, wakes)
+    }
+
     /// Gives up a place at which `missing` units were seen missing. They are off the books, and
     /// `swallow` of them come here all the same.
+    #[inline]
     pub(crate) fn vacate(&self, place: Place, missing: u32, swallow: u32) -> Vacated {
-        let cell::Vacated {
-            over,
-            finish,
-            waker,
-        } = place.cell().vacate(missing, swallow);
+        let cell::Vacated { over, finish, waker } = place.cell().vacate(missing, swallow);
         if let Some(finish) = finish {
             self.list.ended(place.end(finish));
         }
@@ -129,6 +131,7 @@ impl Line {
     }
 
     /// Gives up a place whose outcome was seen.
+    #[inline]
     pub(crate) fn finish(&self, place: Place) {
         self.list.ended(place.finish());
     }
@@ -157,6 +160,7 @@ impl Line {
 
 impl Place {
     /// What has become of the waiter here.
+    #[inline]
     pub(crate) fn look(&self) -> Look {
         self.cell().look()
     }

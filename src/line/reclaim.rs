@@ -11,10 +11,7 @@
 //! thread's stack is, and left by a store. When all are taken, there are more.
 
 #![expect(unsafe_code, reason = "follows protected pointers, and frees")]
-#![expect(
-    clippy::disallowed_methods,
-    reason = "the one file that may call Box::from_raw"
-)]
+#![expect(clippy::disallowed_methods, reason = "the one file that may call Box::from_raw")]
 
 use core::ptr::{self, NonNull};
 use std::boxed::Box;
@@ -54,35 +51,35 @@ impl Hazards {
     }
 
     /// Protects the segment that `source` leads to; `None` if that is null.
+    #[inline]
     pub(super) fn protect(&self, source: Source<'_>) -> Option<Guard<'_>> {
         let segment = NonNull::new(source.read())?;
-        let mut guard = self.claim(segment);
+        let first = first_slot();
+        let mut guard =
+            self.claim(first, segment).unwrap_or_else(|| self.claim_another(first, segment));
         guard.validate(source).then_some(guard)
     }
 
-    /// Claims a slot, and says there that we look at `segment`, which proves nothing yet.
-    fn claim(&self, segment: NonNull<Segment>) -> Guard<'_> {
+    /// Claims a slot, if it is nobody's, by saying there that we look at `segment`, which proves
+    /// nothing yet.
+    #[inline]
+    fn claim(&self, index: usize, segment: NonNull<Segment>) -> Option<Guard<'_>> {
+        let hazard = &self.slots[index].hazard;
+        // ORDERING: SeqCst. Acquire pairs with the store that left the slot. The total order is for
+        // D2: "protect, then read the source again". Failure: Relaxed.
+        hazard
+            .compare_exchange(ptr::null_mut(), segment.as_ptr(), SeqCst, Relaxed)
+            .is_ok()
+            .then_some(Guard { block: self, index, segment })
+    }
+
+    #[cold]
+    fn claim_another(&self, first: usize, segment: NonNull<Segment>) -> Guard<'_> {
         let mut block = self;
-        let first = first_slot();
         loop {
             for i in 0..SLOTS {
-                let index = (first + i) % SLOTS;
-                let hazard = &block.slots[index].hazard;
-                // ORDERING: Relaxed. Only a look whether it is worth trying.
-                if !hazard.load(Relaxed).is_null() {
-                    continue;
-                }
-                // ORDERING: SeqCst. Acquire pairs with the store that left the slot. The total
-                // order is for D2: "protect, then read the source again". Failure: Relaxed.
-                if hazard
-                    .compare_exchange(ptr::null_mut(), segment.as_ptr(), SeqCst, Relaxed)
-                    .is_ok()
-                {
-                    return Guard {
-                        block,
-                        index,
-                        segment,
-                    };
+                if let Some(guard) = block.claim((first + i) % SLOTS, segment) {
+                    return guard;
                 }
             }
             block = block.more_or_new();
@@ -104,11 +101,7 @@ impl Hazards {
         }
         let new = NonNull::from(Box::leak(Box::new(Self::new())));
         // ORDERING: SeqCst, as in `more`. Failure: Relaxed: it is read again below.
-        if self
-            .more
-            .compare_exchange(ptr::null_mut(), new.as_ptr(), SeqCst, Relaxed)
-            .is_err()
-        {
+        if self.more.compare_exchange(ptr::null_mut(), new.as_ptr(), SeqCst, Relaxed).is_err() {
             // SAFETY: made above, and nobody else has seen it.
             drop(unsafe { Box::from_raw(new.as_ptr()) });
         }
@@ -177,6 +170,7 @@ pub(super) struct Guard<'a> {
 }
 
 impl Guard<'_> {
+    #[inline]
     pub(super) fn segment(&self) -> &Segment {
         // SAFETY: `validate` was true: the source led here after the hazard was set, so whoever
         // retires this segment reads the hazard and does not free it (D2).
@@ -195,15 +189,22 @@ impl Guard<'_> {
     }
 
     /// Reads the source until what it says is what we protect.
+    #[inline]
     fn validate(&mut self, source: Source<'_>) -> bool {
-        loop {
-            dekker();
-            match NonNull::new(source.read()) {
-                None => return false,
-                Some(segment) if segment == self.segment => return true,
-                Some(segment) => self.set(segment),
+        dekker();
+        source.read() == self.segment.as_ptr() || self.follow(source)
+    }
+
+    #[cold]
+    fn follow(&mut self, source: Source<'_>) -> bool {
+        while let Some(segment) = NonNull::new(source.read()) {
+            if segment == self.segment {
+                return true;
             }
+            self.set(segment);
+            dekker();
         }
+        false
     }
 
     fn slot(&self) -> &Slot {
@@ -249,6 +250,7 @@ impl Drop for Guard<'_> {
 }
 
 /// Spreads threads over the slots by where their stacks are.
+#[inline]
 fn first_slot() -> usize {
     if cfg!(all(test, semafair_loom)) {
         // A model must do the same each time.
@@ -276,6 +278,7 @@ pub(super) enum Source<'a> {
 }
 
 impl Source<'_> {
+    #[inline]
     fn read(self) -> *mut Segment {
         match self {
             Self::Head(head) => head.load(),
@@ -299,6 +302,7 @@ impl Head {
         (Self(AtomicPtr::new(first.as_ptr())), Tail::new(first))
     }
 
+    #[inline]
     fn load(&self) -> *mut Segment {
         // ORDERING: SeqCst. Acquire pairs with `unlink`: the segment is seen initialised. The total
         // order is for D2: "protect, then read the source again".
@@ -378,6 +382,7 @@ impl<T: Send + Sync> LazyBox<T> {
         }
     }
 
+    #[inline]
     fn follow(&self, pointer: *mut T) -> Option<&T> {
         if pointer.addr() == SHUT {
             return None;
@@ -387,24 +392,25 @@ impl<T: Send + Sync> LazyBox<T> {
     }
 
     /// What was made, if it was.
+    #[inline]
     pub(crate) fn get(&self) -> Option<&T> {
         // ORDERING: Acquire. Pairs with `get_or_init`: it is seen initialised.
         self.follow(self.0.load(Acquire))
     }
 
     /// What was made, by `init` if it was not; `None` if it was shut.
+    #[inline]
     pub(crate) fn get_or_init(&self, init: impl FnOnce() -> T) -> Option<&T> {
         // ORDERING: Acquire, as in `get`.
         let now = self.0.load(Acquire);
-        if !now.is_null() {
-            return self.follow(now);
-        }
+        if now.is_null() { self.init(init) } else { self.follow(now) }
+    }
+
+    #[cold]
+    fn init(&self, init: impl FnOnce() -> T) -> Option<&T> {
         let new = Box::into_raw(Box::new(init()));
         // ORDERING: AcqRel. Release pairs with `get`. Failure: Acquire, as in `get`.
-        match self
-            .0
-            .compare_exchange(ptr::null_mut(), new, AcqRel, Acquire)
-        {
+        match self.0.compare_exchange(ptr::null_mut(), new, AcqRel, Acquire) {
             Ok(_) => self.follow(new),
             Err(now) => {
                 // SAFETY: made above, and nobody else has seen it.

@@ -8,10 +8,7 @@
 //! cell hands the mark on to the next unfinished one below, or finds none, and has finished the
 //! segment. All cells above the mark are gone, so handing on costs one pass over a segment's life.
 
-#![expect(
-    unsafe_code,
-    reason = "follows the segment pointer of an unfinished place"
-)]
+#![expect(unsafe_code, reason = "follows the segment pointer of an unfinished place")]
 
 use core::ptr::{self, NonNull};
 
@@ -47,10 +44,19 @@ impl Position {
         Self(segment.map_addr(|addr| addr | given_out))
     }
 
+    /// The next place of the same segment.
+    #[inline]
+    pub(super) fn next(self) -> Self {
+        debug_assert!(!self.is_full() && !self.is_shut());
+        Self(self.0.map_addr(|addr| addr + 1))
+    }
+
+    #[inline]
     pub(super) fn segment(self) -> *mut Segment {
         self.0.map_addr(|addr| addr & !(ALIGN - 1))
     }
 
+    #[inline]
     pub(super) fn given_out(self) -> usize {
         self.0.addr() & INDEX
     }
@@ -70,6 +76,7 @@ impl Position {
 
     /// Whether the cell of that number in `segment`, from which this tail was reached, has been
     /// given out.
+    #[inline]
     pub(super) fn is_past(self, segment: &Segment, cell: usize) -> bool {
         !ptr::eq(self.segment(), segment) || self.given_out() > cell
     }
@@ -84,6 +91,7 @@ impl Tail {
         Self(AtomicPtr::new(first.as_ptr()))
     }
 
+    #[inline]
     pub(super) fn load(&self) -> Position {
         // ORDERING: SeqCst. Acquire pairs with `change`: a segment seen here is seen initialised.
         // The total order is for D1: "leave units in an OPEN cell, then read the tail".
@@ -91,6 +99,7 @@ impl Tail {
     }
 
     /// Transition: more places, the next segment, or SHUT; otherwise somebody else moved it.
+    #[inline]
     pub(super) fn change(&self, from: Position, to: Position) -> Result<(), Position> {
         // ORDERING: SeqCst. AcqRel pairs with `load`. The total order is for D1: "reserve, or
         // shut, then read the cells". Failure: SeqCst, as `load`.
@@ -115,16 +124,19 @@ unsafe impl Sync for Place {}
 
 impl Place {
     /// The place that a change of the tail from `before` has just given out.
+    #[inline]
     pub(super) fn new(before: Position) -> Self {
         debug_assert!(!before.is_full() && !before.is_shut());
         Self(NonNull::new(before.0).expect("the tail is never null"))
     }
 
     /// The number of the cell in its segment.
+    #[inline]
     pub(super) fn index(&self) -> usize {
         self.0.as_ptr().addr() & INDEX
     }
 
+    #[inline]
     pub(super) fn segment(&self) -> &Segment {
         let segment = Position(self.0.as_ptr()).segment();
         // SAFETY: I2: this cell is not finished, or its mark not handed on, so the segment is
@@ -132,23 +144,27 @@ impl Place {
         unsafe { &*segment }
     }
 
+    #[inline]
     pub(super) fn cell(&self) -> &Cell {
         &self.segment().cells[self.index()]
     }
 
     /// The cell in front, if that is in the same segment.
+    #[inline]
     pub(super) fn front(&self) -> Option<&Cell> {
         let front = self.index().checked_sub(1)?;
         Some(&self.segment().cells[front])
     }
 
     /// The owner has seen what became of it, and comes back no more.
+    #[inline]
     pub(super) fn finish(self) -> Ended {
         let finish = self.cell().finish();
         self.end(finish)
     }
 
     /// The place's cell was finished.
+    #[inline]
     pub(super) fn end(self, finish: Finish) -> Ended {
         match finish {
             // The segment may be freed by now.
@@ -203,6 +219,7 @@ impl Segment {
     }
 
     /// Where to begin to look for an unsatisfied cell.
+    #[inline]
     pub(super) fn hint(&self) -> usize {
         // ORDERING: Acquire. Pairs with `set_hint`: who serves a cell comes after all who passed
         // over those before it.
@@ -210,6 +227,7 @@ impl Segment {
     }
 
     /// Says that all cells below `cell` are satisfied.
+    #[inline]
     pub(super) fn set_hint(&self, cell: usize) {
         #[expect(clippy::cast_possible_truncation, reason = "at most CELLS")]
         // ORDERING: Release. Pairs with `hint`.
@@ -221,19 +239,14 @@ impl Segment {
         // ORDERING: SeqCst. Acquire pairs with `append` and `replace_next`: the segment is seen
         // initialised. The total order is for D2: "protect, then read the source again".
         let next = self.next.load(SeqCst);
-        (
-            next.map_addr(|addr| addr & !FROZEN),
-            next.addr() & FROZEN != 0,
-        )
+        (next.map_addr(|addr| addr & !FROZEN), next.addr() & FROZEN != 0)
     }
 
     /// Transition: `null -> next` (whoever needs room); otherwise somebody else appended.
     pub(super) fn append(&self, next: NonNull<Segment>) -> bool {
         // ORDERING: AcqRel. Release pairs with `next`: the segment is seen initialised. Failure:
         // Relaxed: the caller looks again by `next`.
-        self.next
-            .compare_exchange(ptr::null_mut(), next.as_ptr(), AcqRel, Relaxed)
-            .is_ok()
+        self.next.compare_exchange(ptr::null_mut(), next.as_ptr(), AcqRel, Relaxed).is_ok()
     }
 
     /// Fixes what is behind this segment, which is about to be unlinked, and says what it is.
@@ -262,9 +275,7 @@ impl Segment {
     pub(super) fn replace_next(&self, gone: *mut Segment, next: *mut Segment) -> bool {
         // ORDERING: SeqCst. Release pairs with `next`. The total order is for D2: "unlink, then
         // read the hazards". Failure: Relaxed, the caller starts again.
-        self.next
-            .compare_exchange(gone, next, SeqCst, Relaxed)
-            .is_ok()
+        self.next.compare_exchange(gone, next, SeqCst, Relaxed).is_ok()
     }
 
     /// Whether all cells are gone.
@@ -276,6 +287,7 @@ impl Segment {
     /// Hands on the mark that a cell carried which was just finished.
     ///
     /// Until that is done, the segment stays: it is not FINISHED but by the mark.
+    #[inline]
     pub(super) fn hand_on(&self, cell: usize, finish: Finish) -> Ended {
         match finish {
             Finish::Plain => Ended::No,

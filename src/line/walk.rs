@@ -41,6 +41,7 @@ pub(super) trait Visitor {
 /// Goes from the first unsatisfied cell on, as far as `visitor` goes, and moves the head along.
 ///
 /// A guard is held on the segment, and nothing else; no user code runs.
+#[inline]
 pub(super) fn walk(list: &List, visitor: &mut impl Visitor) -> End {
     let mut guard = list.first();
     loop {
@@ -96,6 +97,7 @@ impl<'a> Delivery<'a> {
     /// without this one: its owner may be stopped for ever. Otherwise the units are left here, for
     /// whoever was asked for them and is about to come; and then the tail is read once more, as
     /// somebody may have come behind in between (D1).
+    #[cold]
     fn at_open(&mut self, list: &List, segment: &Segment, index: usize) -> Visit {
         let cell = &segment.cells[index];
         loop {
@@ -113,11 +115,7 @@ impl<'a> Delivery<'a> {
                     return Visit::Again;
                 };
                 self.units += left;
-                return if given_out {
-                    Visit::Next(Finish::Plain)
-                } else {
-                    Visit::Stop(End::Shut)
-                };
+                return if given_out { Visit::Next(Finish::Plain) } else { Visit::Stop(End::Shut) };
             }
             if self.units == 0 {
                 return Visit::Stop(End::Done);
@@ -131,6 +129,7 @@ impl<'a> Delivery<'a> {
 }
 
 impl Visitor for Delivery<'_> {
+    #[inline]
     fn visit(&mut self, list: &List, segment: &Segment, index: usize) -> Visit {
         if self.wakes.is_full() {
             return Visit::Stop(End::BatchFull);
@@ -141,20 +140,12 @@ impl Visitor for Delivery<'_> {
                 self.units = 0;
                 Visit::Stop(End::Done)
             }
-            Visited::Passed {
-                took,
-                waker,
-                finish,
-            } => {
+            Visited::Passed { took, waker, finish } => {
                 self.units -= u64::from(took);
                 if let Some(waker) = waker {
                     self.wakes.push(waker);
                 }
-                if took > 0 && self.units == 0 {
-                    Visit::Last(finish)
-                } else {
-                    Visit::Next(finish)
-                }
+                if took > 0 && self.units == 0 { Visit::Last(finish) } else { Visit::Next(finish) }
             }
         }
     }
@@ -173,10 +164,7 @@ pub(super) struct Closing<'a> {
 
 impl<'a> Closing<'a> {
     pub(super) fn new(wakes: &'a mut Wakes) -> Self {
-        Self {
-            correction: 0,
-            wakes,
-        }
+        Self { correction: 0, wakes }
     }
 
     /// Units found unclaimed, less units that sinks were still to swallow.
@@ -192,11 +180,7 @@ impl<'a> Closing<'a> {
             return Visit::Again;
         };
         self.correction += i64::try_from(left).unwrap_or(i64::MAX);
-        if given_out {
-            Visit::Next(Finish::Plain)
-        } else {
-            Visit::Stop(End::Shut)
-        }
+        if given_out { Visit::Next(Finish::Plain) } else { Visit::Stop(End::Shut) }
     }
 }
 
@@ -209,11 +193,7 @@ impl Visitor for Closing<'_> {
         match cell.void() {
             Visited::Open => self.at_open(list, segment, cell, index),
             Visited::Short => unreachable!("a claim is voided whole"),
-            Visited::Passed {
-                took,
-                waker,
-                finish,
-            } => {
+            Visited::Passed { took, waker, finish } => {
                 self.correction -= i64::from(took);
                 if let Some(waker) = waker {
                     self.wakes.push(waker);

@@ -26,17 +26,12 @@ pub(super) struct Bank {
 
 impl Bank {
     pub(super) fn new(permits: usize) -> Self {
-        Self {
-            semaphore: Arc::new(Semaphore::new(permits)),
-        }
+        Self { semaphore: Arc::new(Semaphore::new(permits)) }
     }
 
     /// Somebody who wants `n` permits, and has not asked yet.
     pub(super) fn waiter(&self, n: u32) -> Waiter {
-        Waiter {
-            future: Some(self.semaphore.clone().acquire_many_owned(n)),
-            alarm: Arc::default(),
-        }
+        Waiter { future: Some(self.semaphore.clone().acquire_many_owned(n)), alarm: Arc::default() }
     }
 
     /// Somebody who has asked, and waits.
@@ -64,11 +59,7 @@ impl Bank {
             }
         }
         assert_eq!(waiters.len(), 0, "somebody sleeps for ever");
-        assert_eq!(
-            self.semaphore.available_permits(),
-            total,
-            "permits were lost or invented"
-        );
+        assert_eq!(self.semaphore.available_permits(), total, "permits were lost or invented");
     }
 }
 
@@ -93,9 +84,7 @@ impl Waiter {
         self.alarm.0.store(false, Ordering::SeqCst);
         let waker = Waker::from(self.alarm.clone());
         let future = self.future.as_mut().expect("polled before its end");
-        let poll = Pin::new(future)
-            .poll(&mut Context::from_waker(&waker))
-            .map(Result::ok);
+        let poll = Pin::new(future).poll(&mut Context::from_waker(&waker)).map(Result::ok);
         if poll.is_ready() {
             self.future = None;
         }
@@ -107,11 +96,7 @@ impl Waiter {
         let before = std::mem::take(&mut self.alarm);
         let poll = self.poll();
         if poll.is_pending() {
-            assert_eq!(
-                Arc::strong_count(&before),
-                1,
-                "a waker was kept that was replaced"
-            );
+            assert_eq!(Arc::strong_count(&before), 1, "a waker was kept that was replaced");
         }
         poll
     }

@@ -8,13 +8,11 @@ fn poll_anew_against_release() {
     check(|| {
         let bank = Bank::new(0);
         let mut waiter = bank.waiting(1);
-        let t = bank.spawn(move |_| {
-            if waiter.poll_anew().is_pending() {
-                vec![waiter]
-            } else {
-                vec![]
-            }
-        });
+        let t = bank.spawn(
+            move |_| {
+                if waiter.poll_anew().is_pending() { vec![waiter] } else { vec![] }
+            },
+        );
         bank.semaphore.add_permits(1);
         let left = t.join().unwrap();
         bank.settle(left, 1);
@@ -27,13 +25,11 @@ fn poll_anew_against_two_releases() {
     check(|| {
         let bank = Bank::new(0);
         let mut waiter = bank.waiting(2);
-        let t = bank.spawn(move |_| {
-            if waiter.poll_anew().is_pending() {
-                vec![waiter]
-            } else {
-                vec![]
-            }
-        });
+        let t = bank.spawn(
+            move |_| {
+                if waiter.poll_anew().is_pending() { vec![waiter] } else { vec![] }
+            },
+        );
         bank.semaphore.add_permits(1);
         bank.semaphore.add_permits(1);
         let left = t.join().unwrap();
@@ -66,13 +62,11 @@ fn poll_anew_against_close() {
     check(|| {
         let bank = Bank::new(0);
         let mut waiter = bank.waiting(1);
-        let t = bank.spawn(move |_| {
-            if waiter.poll_anew().is_pending() {
-                vec![waiter]
-            } else {
-                vec![]
-            }
-        });
+        let t = bank.spawn(
+            move |_| {
+                if waiter.poll_anew().is_pending() { vec![waiter] } else { vec![] }
+            },
+        );
         bank.semaphore.close();
         let left = t.join().unwrap();
         bank.settle(left, 0);

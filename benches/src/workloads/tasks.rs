@@ -49,9 +49,7 @@ impl Workload for TokioTasks {
     }
 
     fn run<S: Semaphore>(&self, rounds: u64) -> Duration {
-        let runtime = runtime::Builder::new_current_thread()
-            .build()
-            .expect("it needs no driver");
+        let runtime = runtime::Builder::new_current_thread().build().expect("it needs no driver");
         let semaphore = Arc::new(S::with_permits(1));
         let tasks: Vec<_> = (0..self.0)
             .map(|_| {

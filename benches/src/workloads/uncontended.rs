@@ -36,11 +36,7 @@ impl Workload for TryAcquire {
         let semaphore = S::with_permits(1);
         timed(|| {
             for _ in 0..rounds {
-                drop(
-                    black_box(&semaphore)
-                        .try_acquire()
-                        .expect("the only permit is free"),
-                );
+                drop(black_box(&semaphore).try_acquire().expect("the only permit is free"));
             }
         })
     }

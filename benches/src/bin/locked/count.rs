@@ -31,11 +31,7 @@ pub(crate) fn per_round(arguments: &[&str]) -> Result<Counts, Error> {
     let twice = Profile::of(arguments, 2 * ROUNDS)?;
 
     let mut locked_addresses = HashMap::new();
-    let mut counts = Counts {
-        instructions: 0.0,
-        locked: 0.0,
-        by_function: BTreeMap::new(),
-    };
+    let mut counts = Counts { instructions: 0.0, locked: 0.0, by_function: BTreeMap::new() };
     for (place, executions) in &twice.0 {
         let before = once.0.get(place).copied().unwrap_or_default();
         let per_round = (executions - before) / f64::from(ROUNDS);
@@ -49,10 +45,7 @@ pub(crate) fn per_round(arguments: &[&str]) -> Result<Counts, Error> {
         }
         if locked_addresses[&place.object].contains(&place.address) {
             counts.locked += per_round;
-            *counts
-                .by_function
-                .entry(place.function.clone())
-                .or_default() += per_round;
+            *counts.by_function.entry(place.function.clone()).or_default() += per_round;
         }
     }
     Ok(counts)

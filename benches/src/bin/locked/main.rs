@@ -102,11 +102,8 @@ fn report(show_where: bool) -> Result<Vec<String>, count::Error> {
     println!("| operation | semaphore | instructions | locked | limit |\n|---|---|--:|--:|--:|");
     for (comparison, limit) in &operations() {
         for contender in &comparison.contenders {
-            let Counts {
-                instructions,
-                locked,
-                by_function,
-            } = count::per_round(&["--run", &comparison.workload, contender.name])?;
+            let Counts { instructions, locked, by_function } =
+                count::per_round(&["--run", &comparison.workload, contender.name])?;
             let limit = limit.filter(|_| contender.name == Semafair::NAME);
             println!(
                 "| {} | {} | {instructions:.1} | {locked:.2} | {} |",
