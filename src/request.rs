@@ -4,7 +4,7 @@ use core::task::{Context, Poll, Waker};
 
 use crate::balance::{Snapshot, Withdrawn};
 use crate::error::AcquireError;
-use crate::line::{Joined, Line, Look, Place};
+use crate::line::{Joined, Line, Look, Place, Vacated};
 use crate::semaphore::Semaphore;
 use crate::wakes::Wakes;
 
@@ -94,13 +94,10 @@ impl Request {
     }
 
     /// Takes a place for the units that are asked for, and hands on those in hand.
-    #[inline]
+    #[inline(always)]
     fn join(&mut self, semaphore: &Semaphore, seen: Snapshot, waker: Option<Waker>) {
-        // Dropped last, where it has not become the line's.
-        let waker = waker;
-        let mut wakes = Wakes::new();
         let (joined, over) = match semaphore.line.get_or_init(Line::new) {
-            Some(line) => line.join(self.permits, waker.as_ref(), &mut wakes),
+            Some(line) => line.join(self.permits, waker.as_ref()),
             None => (Joined::Shut, 0),
         };
         self.stage = match joined {
@@ -116,7 +113,7 @@ impl Request {
         // need, neither would ever have all.
         let in_hand = seen.free() + over;
         if in_hand > 0 {
-            semaphore.deliver(in_hand, &mut wakes);
+            semaphore.hand_on(in_hand, 0);
         }
     }
 
@@ -177,40 +174,33 @@ impl Request {
     #[cold]
     fn leave(&mut self, semaphore: &Semaphore) {
         self.stage = Stage::Over;
-        // Dropped in reverse: first the others are woken, then what was our waker is dropped.
-        let _waker;
-        let mut wakes = Wakes::new();
-        let look = self.place.as_ref().map_or(Look::Granted, Place::look);
+        let Some(place) = self.place.take() else {
+            return semaphore.release(self.permits as usize);
+        };
+        let (line, look) = (semaphore.line(), place.look());
         let Look::Waiting { missing } = look else {
-            if let Some(place) = self.place.take() {
-                semaphore.line().finish(place);
-            }
-            match look {
+            line.finish(place);
+            return match look {
                 Look::Closed { missing } => {
                     semaphore.balance.settle(i64::from(self.permits - missing));
                 }
-                _ => semaphore.release_into(self.permits as usize, &mut wakes),
-            }
-            return;
+                _ => semaphore.release(self.permits as usize),
+            };
         };
-        let Some(place) = self.place.take() else { unreachable!("looked at above") };
         let had = self.permits - missing;
         match semaphore.balance.withdraw(missing) {
             Withdrawn::Open { swallow } => {
-                let vacated = semaphore.line().vacate(place, missing, swallow);
-                _waker = vacated.waker;
-                match u64::try_from(vacated.over) {
-                    Ok(over) if over > 0 => semaphore.deliver(over, &mut wakes),
-                    _ => semaphore.balance.settle(vacated.over),
-                }
-                if had > 0 {
-                    semaphore.release_into(had as usize, &mut wakes);
+                // Dropped last, user code: it was our waker.
+                let Vacated { over, waker: _waker } = line.vacate(place, missing, swallow);
+                match u64::try_from(over) {
+                    Ok(0) if had == 0 => {}
+                    Ok(over) => semaphore.hand_on(over, had),
+                    Err(_) => semaphore.balance.settle(i64::from(had) + over),
                 }
             }
             Withdrawn::Closed => {
-                let vacated = semaphore.line().vacate(place, missing, 0);
-                _waker = vacated.waker;
-                semaphore.balance.settle(i64::from(had) + vacated.over);
+                let Vacated { over, waker: _waker } = line.vacate(place, missing, 0);
+                semaphore.balance.settle(i64::from(had) + over);
             }
         }
     }

@@ -90,10 +90,17 @@ impl Semaphore {
         }
     }
 
-    /// The same, leaving it to the caller to wake.
-    pub(crate) fn release_into(&self, n: usize, wakes: &mut Wakes) {
-        if let Err(seen) = self.balance.give(n) {
-            self.after_give(seen, n, wakes);
+    /// Delivers units that are owed, and gives back permits, before anybody is woken.
+    #[cold]
+    pub(crate) fn hand_on(&self, owed: u64, permits: u32) {
+        let mut wakes = Wakes::new();
+        if owed > 0 {
+            self.deliver(owed, &mut wakes);
+        }
+        if permits > 0 {
+            if let Err(seen) = self.balance.give(permits as usize) {
+                self.after_give(seen, permits as usize, &mut wakes);
+            }
         }
     }
 

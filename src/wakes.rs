@@ -37,6 +37,13 @@ impl Wakes {
         self.batch.is_full()
     }
 
+    fn finish(&mut self) {
+        self.wake();
+        if let Some(panic) = self.panic.take() {
+            pass_on(panic);
+        }
+    }
+
     /// Wakes those collected so far, and keeps the first panic for later.
     pub(crate) fn wake(&mut self) {
         for waker in self.batch.drain(..) {
@@ -55,11 +62,8 @@ impl Wakes {
 impl Drop for Wakes {
     #[inline]
     fn drop(&mut self) {
-        if !self.batch.is_empty() {
-            self.wake();
-        }
-        if let Some(panic) = self.panic.take() {
-            pass_on(panic);
+        if !self.batch.is_empty() || self.panic.is_some() {
+            self.finish();
         }
     }
 }

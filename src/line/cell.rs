@@ -196,6 +196,11 @@ impl Cell {
         self.load().tag() == Tag::Open
     }
 
+    /// Whether the line has nothing to do here any more.
+    pub(super) fn is_satisfied(&self) -> bool {
+        matches!(self.load().tag(), Tag::Done | Tag::Skipped | Tag::Void | Tag::Gone)
+    }
+
     /// The owner of the place asks for `units`, as a waiter that is running, or with a waker, which
     /// is the slot's if this returns [`Published::Waiting`].
     ///
@@ -240,11 +245,14 @@ impl Cell {
     pub(super) fn deliver(&self, units: u64) -> Visited {
         let mut word = self.load();
         loop {
-            let end = match word.tag() {
-                Tag::Parked | Tag::Awake => Tag::Done,
-                Tag::Sink => Tag::Gone,
-                Tag::Open => return Visited::Open,
-                Tag::Done | Tag::Skipped | Tag::Void | Tag::Gone => return Visited::SATISFIED,
+            let end = if word.is_waiting() {
+                Tag::Done
+            } else if word.tag() == Tag::Sink {
+                Tag::Gone
+            } else if word.tag() == Tag::Open {
+                return Visited::Open;
+            } else {
+                return Visited::SATISFIED;
             };
             let missing = word.units();
             let changed = match u32::try_from(units) {

@@ -102,22 +102,22 @@ impl List {
         }
     }
 
-    /// Goes on to the next segment from a first one of which all cells are satisfied; `false` if
-    /// the line is shut and ends there.
+    /// Goes on from a first segment of which all cells are satisfied to what is first then; `None`
+    /// if the line is shut and ends there.
     #[cold]
-    pub(super) fn advance(&self, guard: &mut Guard<'_>) -> bool {
+    pub(super) fn advance<'a>(&'a self, guard: Guard<'a>) -> Option<Guard<'a>> {
         let segment = guard.segment();
         if !self.leave_tail(segment) {
-            return false;
+            return None;
         }
         let next = segment.freeze_next();
         let gone = core::ptr::from_ref(segment).cast_mut();
         let retired = if self.head.unlink(gone, next) { self.unlinked(segment) } else { None };
-        guard.move_to(Source::Head(&self.head));
+        let first = guard.move_to(Source::Head(&self.head));
         if let Some(retired) = retired {
             self.hazards.retire(retired);
         }
-        true
+        first
     }
 
     /// Draws the consequence of a cell's end.
@@ -220,9 +220,8 @@ impl List {
                     if let Some(retired) = retired {
                         self.hazards.retire(retired);
                     }
-                    if !moved {
-                        continue 'again;
-                    }
+                    let Some(next) = moved else { continue 'again };
+                    guard = next;
                 } else {
                     let Some(next) = self.hazards.protect(Source::Next(guard.segment())) else {
                         continue 'again;

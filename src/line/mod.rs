@@ -14,7 +14,7 @@ use core::task::Waker;
 
 use self::cell::{Cell, Published};
 use self::list::List;
-use self::walk::{Closing, Delivery, End, walk};
+use self::walk::{Closing, Delivery, End, PickUp, walk};
 use crate::sync::{Acquire, AtomicBool, Release};
 use crate::wakes::Wakes;
 
@@ -61,24 +61,19 @@ impl Line {
     /// caller has in hand afterwards, which must be delivered.
     ///
     /// 1. Reserve a place.
-    /// 2. Look at the cell in front: units may lie there for a thread that reserved it and is
-    ///    late. Carry them on. This comes before publishing, so that a published cell says that
-    ///    its owner has looked (I5).
+    /// 2. Look at the cell in front: units may lie there, or further in front, for threads that
+    ///    reserved those places and are late. Take them along. This comes before publishing, so
+    ///    that a published cell says that its owner has looked (I5).
     /// 3. Publish. Where the line went on without this place, start again.
     #[inline]
-    pub(crate) fn join(
-        &self,
-        units: u32,
-        waker: Option<&Waker>,
-        wakes: &mut Wakes,
-    ) -> (Joined, u64) {
+    pub(crate) fn join(&self, units: u32, waker: Option<&Waker>) -> (Joined, u64) {
         let mut in_hand = 0;
         loop {
             let Some(place) = self.list.reserve() else {
                 return (Joined::Shut, in_hand);
             };
             if place.front().is_none_or(Cell::is_open) {
-                in_hand += self.carry_on(wakes);
+                in_hand += self.pick_up(&place);
             }
             match place.cell().publish(units, waker) {
                 Published::Waiting => return (Joined::Waiting(place), in_hand),
@@ -93,9 +88,6 @@ impl Line {
 
     /// Hands units to the head of the line, one waiter after the other, and says how many came
     /// back: none, unless the line is shut.
-    ///
-    /// With no units in hand it looks whether some lie at the head that somebody behind it waits
-    /// for, and carries those on.
     ///
     /// Those who have all they asked for are in `wakes` then; of many, some are woken before the
     /// last are served.
@@ -113,10 +105,12 @@ impl Line {
         }
     }
 
-    /// Delivers what lies at the head for somebody behind.
+    /// Takes along the units that lie at the head of the line in front of `place`.
     #[cold]
-    fn carry_on(&self, wakes: &mut Wakes) -> u64 {
-        self.deliver(0, wakes)
+    fn pick_up(&self, place: &Place) -> u64 {
+        let mut errand = PickUp::new(place.cell());
+        walk(&self.list, &mut errand);
+        errand.units()
     }
 
     /// Gives up a place at which `missing` units were seen missing. They are off the books, and

@@ -31,6 +31,16 @@ struct Slot {
     handed_over: AtomicPtr<Segment>,
 }
 
+impl Slot {
+    /// Says that we look at `segment`, which proves nothing yet; `false` if the slot is taken.
+    #[inline]
+    fn claim(&self, segment: NonNull<Segment>) -> bool {
+        // ORDERING: SeqCst. Acquire pairs with the store that left the slot. The total order is for
+        // D2: "protect, then read the source again". Failure: Relaxed, nothing is read.
+        self.hazard.compare_exchange(ptr::null_mut(), segment.as_ptr(), SeqCst, Relaxed).is_ok()
+    }
+}
+
 /// All hazards of a line: blocks of slots, of which the first is part of the line.
 #[derive(Debug)]
 pub(super) struct Hazards {
@@ -55,31 +65,22 @@ impl Hazards {
     pub(super) fn protect(&self, source: Source<'_>) -> Option<Guard<'_>> {
         let segment = NonNull::new(source.read())?;
         let first = first_slot();
-        let mut guard =
-            self.claim(first, segment).unwrap_or_else(|| self.claim_another(first, segment));
-        guard.validate(source).then_some(guard)
+        if self.slots[first].claim(segment) {
+            Guard { block: self, index: first, segment }.validate(source)
+        } else {
+            self.protect_elsewhere(first, segment).validate(source)
+        }
     }
 
-    /// Claims a slot, if it is nobody's, by saying there that we look at `segment`, which proves
-    /// nothing yet.
-    #[inline]
-    fn claim(&self, index: usize, segment: NonNull<Segment>) -> Option<Guard<'_>> {
-        let hazard = &self.slots[index].hazard;
-        // ORDERING: SeqCst. Acquire pairs with the store that left the slot. The total order is for
-        // D2: "protect, then read the source again". Failure: Relaxed.
-        hazard
-            .compare_exchange(ptr::null_mut(), segment.as_ptr(), SeqCst, Relaxed)
-            .is_ok()
-            .then_some(Guard { block: self, index, segment })
-    }
-
+    /// The slot of first choice was taken.
     #[cold]
-    fn claim_another(&self, first: usize, segment: NonNull<Segment>) -> Guard<'_> {
+    fn protect_elsewhere(&self, first: usize, segment: NonNull<Segment>) -> Guard<'_> {
         let mut block = self;
         loop {
             for i in 0..SLOTS {
-                if let Some(guard) = block.claim((first + i) % SLOTS, segment) {
-                    return guard;
+                let index = (first + i) % SLOTS;
+                if block.slots[index].claim(segment) {
+                    return Guard { block, index, segment };
                 }
             }
             block = block.more_or_new();
@@ -177,12 +178,9 @@ impl Guard<'_> {
         unsafe { self.segment.as_ref() }
     }
 
-    /// Protects what `source` leads to now, instead; `false` if that is null, and then nothing is
-    /// protected.
-    pub(super) fn move_to(&mut self, source: Source<'_>) -> bool {
-        let Some(segment) = NonNull::new(source.read()) else {
-            return false;
-        };
+    /// Protects what `source` leads to now, instead; `None` if that is null.
+    pub(super) fn move_to(mut self, source: Source<'_>) -> Option<Self> {
+        let segment = NonNull::new(source.read())?;
         self.set(segment);
         self.collect();
         self.validate(source)
@@ -190,21 +188,21 @@ impl Guard<'_> {
 
     /// Reads the source until what it says is what we protect.
     #[inline]
-    fn validate(&mut self, source: Source<'_>) -> bool {
+    fn validate(self, source: Source<'_>) -> Option<Self> {
         dekker();
-        source.read() == self.segment.as_ptr() || self.follow(source)
+        if source.read() == self.segment.as_ptr() { Some(self) } else { self.follow(source) }
     }
 
     #[cold]
-    fn follow(&mut self, source: Source<'_>) -> bool {
-        while let Some(segment) = NonNull::new(source.read()) {
+    fn follow(mut self, source: Source<'_>) -> Option<Self> {
+        loop {
+            let segment = NonNull::new(source.read())?;
             if segment == self.segment {
-                return true;
+                return Some(self);
             }
             self.set(segment);
             dekker();
         }
-        false
     }
 
     fn slot(&self) -> &Slot {

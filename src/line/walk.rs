@@ -68,9 +68,8 @@ pub(super) fn walk(list: &List, visitor: &mut impl Visitor) -> End {
         if !visitor.goes_on() {
             return End::Done;
         }
-        if !list.advance(&mut guard) {
-            return End::Shut;
-        }
+        let Some(next) = list.advance(guard) else { return End::Shut };
+        guard = next;
     }
 }
 
@@ -93,10 +92,10 @@ impl<'a> Delivery<'a> {
 
     /// At a cell where nobody has published.
     ///
-    /// Nobody is skipped with empty hands. If places behind were given out, the line goes on
-    /// without this one: its owner may be stopped for ever. Otherwise the units are left here, for
-    /// whoever was asked for them and is about to come; and then the tail is read once more, as
-    /// somebody may have come behind in between (D1).
+    /// If places behind were given out, the line goes on without this one, whose owner may be
+    /// stopped for ever. Otherwise the units are left here, for whoever asked for them and is about
+    /// to come; and then the tail is read once more, as somebody may have come behind in between
+    /// (D1).
     #[cold]
     fn at_open(&mut self, list: &List, segment: &Segment, index: usize) -> Visit {
         let cell = &segment.cells[index];
@@ -152,6 +151,49 @@ impl Visitor for Delivery<'_> {
 
     fn goes_on(&self) -> bool {
         self.units > 0
+    }
+}
+
+/// Takes along the units that lie in front of a place; see [`Line::join`](super::Line::join).
+#[derive(Debug)]
+pub(super) struct PickUp<'a> {
+    units: u64,
+    own: &'a Cell,
+}
+
+impl<'a> PickUp<'a> {
+    pub(super) fn new(own: &'a Cell) -> Self {
+        Self { units: 0, own }
+    }
+
+    /// The units found.
+    pub(super) fn units(&self) -> u64 {
+        self.units
+    }
+}
+
+impl Visitor for PickUp<'_> {
+    fn visit(&mut self, _: &List, segment: &Segment, index: usize) -> Visit {
+        let cell = &segment.cells[index];
+        if core::ptr::eq(cell, self.own) {
+            return Visit::Stop(End::Done);
+        }
+        match cell.units_left() {
+            None if cell.is_satisfied() => Visit::Next(Finish::Plain),
+            None | Some(0) => Visit::Stop(End::Done),
+            // Given out: so is our own place behind it.
+            Some(_) => match cell.take_units(true) {
+                None => Visit::Again,
+                Some(units) => {
+                    self.units = units;
+                    Visit::Stop(End::Done)
+                }
+            },
+        }
+    }
+
+    fn goes_on(&self) -> bool {
+        true
     }
 }
 
