@@ -1,0 +1,80 @@
+//! A bank whose tellers are the permits of a semaphore.
+//!
+//! ```sh
+//! cargo run --example bank
+//! cargo run --example bank -- --help
+//! cargo run --example bank -- --tellers 10 --customers 1000 --min-service 2ms --max-service 9ms
+//! ```
+//!
+//! Customers come in at the same moment, each in a task of its own. Each waits for a teller, is
+//! served for a random time, and is done. Two things can be seen in the log, and in the timeline
+//! under it: never are more customers served at once than there are tellers, and they are served
+//! in the order in which they came. Ctrl-C closes the bank, and with it the semaphore: those being
+//! served finish, and those waiting leave.
+//!
+//! The semaphore is all in `story.rs`; the rest reads options and draws.
+
+mod axis;
+mod chart;
+mod day;
+mod drawing;
+mod options;
+mod story;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use options::Options;
+
+/// What a shell reports for a program that ended by a signal: 128 and the signal's number.
+const INTERRUPTED: u8 = 128 + 2;
+const PIPE_CLOSED: u8 = 128 + 13;
+const BAD_INPUT: u8 = 2;
+
+// One thread, which runs tasks in the order in which they were spawned or woken: so customers come
+// in by number, and the log tells of each event in the order in which the semaphore brought it
+// about. On several threads the semaphore would be as fair, but two customers called one right
+// after the other could say so in either order.
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let options = match Options::read() {
+        Ok(options) => options,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::from(BAD_INPUT);
+        }
+    };
+    match run(&options).await {
+        Ok(code) => code,
+        // As in `bank | head -1`: the reader has seen enough, which is no error to tell of.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::from(PIPE_CLOSED),
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(options: &Options) -> io::Result<ExitCode> {
+    let day = story::tell(options).await?;
+
+    // The file before the chart, so that it is there even if nobody reads on.
+    if let Some(path) = &options.svg {
+        svg::save(path, &drawing::draw(&day))
+            .map_err(|error| options::cannot_write(path, error))?;
+    }
+    // Drops the colours where there is no terminal, or where `NO_COLOR` is set.
+    let mut out = anstream::stdout();
+    if !options.no_chart && options.customers > 0 {
+        write!(out, "\n{}", chart::draw(&day, chart::columns()))?;
+    }
+    write!(out, "\n{}", day.summary())?;
+    if let Some(path) = &options.svg {
+        writeln!(out, "Drawing:         {}", path.display())?;
+    }
+    Ok(if day.closed_early {
+        ExitCode::from(INTERRUPTED)
+    } else {
+        ExitCode::SUCCESS
+    })
+}
