@@ -32,7 +32,7 @@ async fn main() {
     // A service would wait for `tokio::signal::ctrl_c()` here.
     sleep(Duration::from_millis(300)).await;
 
-    println!("Shutting down: nothing new starts.");
+    println!("Shutting down: nothing new is started.");
     permits.close();
     let all_ended = async {
         while let Some(ended) = jobs.join_next().await {

@@ -1,0 +1,289 @@
+//! The example programs, run as programs: what they print, how they end, what they leave behind.
+
+mod program;
+mod story;
+
+use std::fs;
+
+use program::{
+    NO_OPTIONS, exit_code, lines_until, output_of, run, scratch, start, text, to_the_end,
+};
+use story::{Drawing, Story};
+
+/// Options that make for a short story.
+const QUICK: [&str; 4] = ["--min-service", "20ms", "--max-service", "60ms"];
+
+#[tokio::test]
+async fn customers_are_served_in_order_and_never_more_than_there_are_tellers() {
+    let story = Story::of(QUICK).await;
+    story.check(2, 5);
+    assert_eq!(story.ending, "All customers have been served.");
+    assert_eq!(story.code, Some(0));
+}
+
+#[tokio::test]
+async fn a_thousand_customers_and_ten_tellers() {
+    let options = "--tellers 10 --customers 1000 --min-service 2ms --max-service 9ms";
+    let story = Story::of(options.split(' ')).await;
+    story.check(10, 1000);
+    assert_eq!(story.most_at_once, 10);
+    assert_eq!(story.ending, "All customers have been served.");
+    assert!(
+        story
+            .after
+            .contains("Served at once:  10 at most (tellers: 10)")
+    );
+    assert!(story.after.contains("Shown are 40 of the 1000 customers"));
+}
+
+#[tokio::test]
+async fn a_bank_without_customers_has_nothing_to_draw() {
+    let story = Story::of(["--customers", "0"]).await;
+    assert_eq!(story.ending, "All customers have been served.");
+    assert!(!story.after.contains("waiting"));
+    assert_eq!(story.code, Some(0));
+}
+
+#[tokio::test]
+async fn a_chart_in_a_pipe_is_plain_and_fits() {
+    let chart = Story::of(QUICK).await.after;
+    assert!(!chart.contains('\x1b'), "colours in a pipe:\n{chart}");
+    assert!(
+        chart.lines().all(|line| line.chars().count() <= 80),
+        "too wide:\n{chart}"
+    );
+    for part in [
+        "Customer",
+        "5 │",
+        "·",
+        "█",
+        "└┬",
+        "ms",
+        "waiting",
+        "being served",
+        "Waited:",
+    ] {
+        assert!(chart.contains(part), "no {part:?} in:\n{chart}");
+    }
+    // Nobody left, so the legend does not speak of it.
+    assert!(!chart.contains("left unserved"), "{chart}");
+}
+
+#[tokio::test]
+async fn no_chart_still_tells_the_numbers() {
+    let story = Story::of(QUICK.into_iter().chain(["--no-chart", "--seed", "7"])).await;
+    assert!(!story.after.contains("waiting"), "{}", story.after);
+    assert!(
+        story.after.contains("Seed:            7 "),
+        "{}",
+        story.after
+    );
+}
+
+#[tokio::test]
+async fn help_tells_of_every_option() {
+    let output = run("bank", ["--help"]).await;
+    let help = text(&output.stdout);
+    for option in "tellers customers min-service max-service seed svg no-chart help".split(' ') {
+        assert!(
+            help.contains(&format!("--{option}")),
+            "no --{option} in:\n{help}"
+        );
+    }
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[tokio::test]
+async fn bad_input_is_one_sentence_before_anything_starts() {
+    let directory = env!("CARGO_TARGET_TMPDIR");
+    let nowhere = format!("--svg={directory}/no such directory/bank.svg");
+    let no_file = format!("--svg={directory}");
+    for (options, sentence) in [
+        (
+            "--tellers=0",
+            "invalid value '0' for '--tellers <NUMBER>': 0 is not in 1..=65535",
+        ),
+        (
+            "--tellers=two",
+            "invalid value 'two' for '--tellers <NUMBER>': invalid digit",
+        ),
+        ("--customers=100001", "100001 is not in 0..=100000"),
+        (
+            "--min-service=4s",
+            "--min-service (4s) is longer than --max-service (3s)",
+        ),
+        (
+            "--max-service=3",
+            "for '--max-service <DURATION>': time unit needed",
+        ),
+        (
+            "--min-service=soon",
+            "invalid value 'soon' for '--min-service <DURATION>'",
+        ),
+        (
+            "--seed=x",
+            "invalid value 'x' for '--seed <NUMBER>': invalid digit",
+        ),
+        ("--vault", "unexpected argument '--vault' found"),
+        (&nowhere, "cannot write"),
+        (&no_file, "cannot write"),
+    ] {
+        let output = run("bank", [options]).await;
+        let error = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{options}: {error}");
+        assert!(
+            error.starts_with("error: ") && error.contains(sentence),
+            "{options}: {error}"
+        );
+        assert_eq!(error.lines().count(), 1, "{options}: {error}");
+        assert_eq!(text(&output.stdout), "", "{options} has started something");
+    }
+}
+
+#[tokio::test]
+async fn a_seed_repeats_the_service_times() {
+    let services = async |name: &str, seed: &str, customers: &str| {
+        let options = ["--seed", seed, "--customers", customers, "--tellers", "10"];
+        let drawing = Drawing::by(name, QUICK.into_iter().chain(options)).await;
+        let tips = drawing.texts("title").into_iter();
+        let services = tips.filter_map(|tip| Some(tip.split_once("service of ")?.1.to_owned()));
+        services.collect::<Vec<_>>()
+    };
+    let first = services("seed-1", "42", "8").await;
+    assert_eq!(first.len(), 8);
+    assert_eq!(first, services("seed-2", "42", "8").await);
+    assert_eq!(first[..5], services("seed-3", "42", "5").await);
+    assert_ne!(first, services("seed-4", "43", "8").await);
+}
+
+#[tokio::test]
+async fn the_drawing_is_well_formed_and_tells_everything() {
+    let options = QUICK.into_iter().chain(["--seed", "1234567"]);
+    let texts = Drawing::by("drawing", options).await.texts("text");
+    for part in [
+        "1",
+        "5",
+        "customer",
+        "0s",
+        "time since the bank opened",
+        "waiting",
+    ] {
+        assert!(
+            texts.iter().any(|text| text == part),
+            "no {part:?} in {texts:?}"
+        );
+    }
+    for part in [
+        "Tellers: 2, customers: 5",
+        "at most 2 served at once",
+        "seed 1234567",
+    ] {
+        assert!(
+            texts.iter().any(|text| text.contains(part)),
+            "no {part:?} in {texts:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_thousand_customers_make_a_drawing_of_bounded_height() {
+    let options = "--tellers 100 --customers 1000 --min-service 1ms --max-service 3ms";
+    let drawing = Drawing::by("thousand", options.split(' ')).await;
+    let height: f64 = drawing
+        .attribute("height")
+        .parse()
+        .expect("the height is a number");
+    assert!(height < 1500.0, "{height} is too high");
+    assert!(
+        drawing.texts("text").len() < 100,
+        "labels lie on each other"
+    );
+    let tips = drawing.texts("title");
+    assert_eq!(
+        tips.iter().filter(|tip| tip.contains("service of")).count(),
+        1000
+    );
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn ctrl_c_closes_the_bank_once_those_being_served_are_done() {
+    // Left alone, this would take a minute and a half.
+    let options = "--customers 1000 --min-service 100ms --max-service 250ms";
+    let mut bank = start("bank", options.split(' '));
+    let mut output = output_of(&mut bank);
+    let mut text = lines_until(&mut output, "Customer 3 is being served").await;
+    program::ctrl_c(&bank);
+    text += &lines_until(&mut output, "Seed:").await;
+
+    let story = Story::read(&text, exit_code(&mut bank).await);
+    story.check(2, 1000);
+    let (served, left) = (story.served.len(), story.left.len());
+    assert!(served >= 3 && left > 0, "{served} served, {left} left");
+    assert_eq!(
+        story.ending,
+        format!("The bank has closed: {served} served, {left} left unserved.")
+    );
+    assert!(story.after.contains("·x"), "{}", story.after);
+    assert!(story.after.contains("left unserved"), "{}", story.after);
+    assert_eq!(story.code, Some(130));
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_second_ctrl_c_ends_the_program_and_leaves_an_earlier_drawing_as_it_is() {
+    let path = scratch("earlier.svg");
+    fs::write(&path, "earlier").expect("the scratch directory is writable");
+    let svg = format!("--svg={}", path.display());
+    let mut bank = start("bank", ["--min-service=1h", "--max-service=1h", &svg]);
+    let mut output = output_of(&mut bank);
+    lines_until(&mut output, "Customer 2 is being served").await;
+    program::ctrl_c(&bank);
+    lines_until(&mut output, "leaves: the bank has closed").await;
+    program::ctrl_c(&bank);
+    assert_eq!(exit_code(&mut bank).await, Some(130));
+    assert_eq!(
+        fs::read_to_string(&path).expect("it is still there"),
+        "earlier"
+    );
+}
+
+#[tokio::test]
+async fn a_pipe_closed_early_ends_the_bank_in_silence() {
+    // So many lines that no pipe holds them: the bank cannot be done before the pipe is closed.
+    let options = "--customers 10000 --min-service 0s --max-service 1ms";
+    let mut bank = start("bank", options.split(' '));
+    let mut output = output_of(&mut bank);
+    lines_until(&mut output, "Customer 1 is waiting").await;
+    drop(output);
+    let output = to_the_end(bank).await;
+    assert_eq!(text(&output.stderr), "");
+    assert_eq!(output.status.code(), Some(141));
+}
+
+#[tokio::test]
+async fn downloads_are_limited() {
+    let output = run("downloads", NO_OPTIONS).await;
+    let result = text(&output.stdout);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(
+        result.starts_with("Downloaded 40 files, 2560 KiB"),
+        "{result}"
+    );
+    assert!(
+        result.ends_with("requests at once; 4 were allowed.\n"),
+        "{result}"
+    );
+}
+
+#[tokio::test]
+async fn a_shutdown_starts_nothing_new_and_gets_all_permits_back() {
+    let output = run("shutdown", NO_OPTIONS).await;
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let result = text(&output.stdout);
+    let (before, after) = result.split_once("Shutting down").expect("it tells when");
+    assert!(before.contains(" starts."), "{result}");
+    assert!(!after.contains(" starts."), "{result}");
+    assert!(after.contains("Job 9 is not started."), "{result}");
+    assert!(after.ends_with("All 3 permits are back.\n"), "{result}");
+}
