@@ -42,11 +42,7 @@ async fn main() -> Result<()> {
     let bytes = download_all(address).await?;
     let most = server.most.load(Ordering::Relaxed);
 
-    println!(
-        "Downloaded {FILES} files, {} KiB, in {:.1?}.",
-        bytes / 1024,
-        started.elapsed()
-    );
+    println!("Downloaded {FILES} files, {} KiB, in {:.1?}.", bytes / 1024, started.elapsed());
     println!("The server saw at most {most} requests at once; {AT_ONCE} were allowed.");
     assert!(most <= AT_ONCE, "the semaphore did not hold");
     Ok(())

@@ -44,11 +44,7 @@ async fn main() {
         // Stops each job at its `await`, drops what it holds, and waits until that is done.
         jobs.shutdown().await;
     }
-    assert_eq!(
-        permits.available_permits(),
-        AT_ONCE,
-        "a job has kept its permit"
-    );
+    assert_eq!(permits.available_permits(), AT_ONCE, "a job has kept its permit");
     println!("All {AT_ONCE} permits are back.");
 }
 
@@ -59,11 +55,7 @@ async fn run(job: u32, permits: Arc<Semaphore>) {
     };
     println!("Job {job} starts.");
     // Job 5 hangs, and would keep the program from ever ending.
-    let time = if job == 5 {
-        Duration::MAX
-    } else {
-        Duration::from_millis(200)
-    };
+    let time = if job == 5 { Duration::MAX } else { Duration::from_millis(200) };
     sleep(time).await;
     println!("Job {job} is done.");
 }

@@ -160,8 +160,9 @@ impl Balance {
         // ORDERING: AcqRel. Pairs with `take` and `try_take`: they see what was done under these
         // permits. Acquire: a deliverer's steps come after those of the waiters it serves.
         let old = self.0.fetch_add(n, AcqRel);
-        // One unsigned comparison: neither negative nor above the limit.
-        if old.cast_unsigned() <= (MAX - n).cast_unsigned() { Ok(()) } else { Err(Snapshot(old)) }
+        #[expect(clippy::cast_sign_loss, reason = "one comparison: neither negative nor too many")]
+        let plain = old as u64 <= (MAX - n) as u64;
+        if plain { Ok(()) } else { Err(Snapshot(old)) }
     }
 
     /// Whether `n` more permits than `before` are too many.

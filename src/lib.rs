@@ -1,4 +1,4 @@
-//! semafair
+#![doc = include_str!("../README.md")]
 
 mod acquire;
 mod balance;
@@ -10,10 +10,9 @@ mod poll_semaphore;
 mod request;
 mod semaphore;
 mod sync;
-mod wakes;
-
-#[cfg(all(test, semafair_loom))]
+#[cfg(test)]
 mod tests;
+mod wakes;
 
 pub use acquire::{Acquire, AcquireOwned};
 pub use error::{AcquireError, TryAcquireError};

@@ -7,7 +7,108 @@ use crate::line::{LazyBox, Line};
 use crate::sync::const_fn;
 use crate::wakes::Wakes;
 
-/// A counting semaphore for async code: lock-free, strictly fair, weighted.
+/// What tokio says, number included; a `const` panic cannot format one.
+const TOO_MANY: &str = match usize::BITS {
+    64 => "a semaphore may not have more than MAX_PERMITS permits (2305843009213693951)",
+    32 => "a semaphore may not have more than MAX_PERMITS permits (536870911)",
+    _ => "a semaphore may not have more than MAX_PERMITS permits",
+};
+
+/// A counting semaphore for async code: lock-free, strictly fair, weighted, cancel-safe.
+///
+/// It has a number of permits. [`acquire`] waits for one, [`acquire_many`] for several, and the
+/// guard that they return gives them back when it is dropped. It takes 16 bytes, can be made in a
+/// `static`, and allocates nothing until somebody has to wait.
+///
+/// Names and meanings are those of `tokio::sync::Semaphore`. Where they differ, it says so below.
+///
+/// # Fairness
+///
+/// Waiters are served in the order in which they were first polled, whatever they ask for. Permits
+/// that come back are put aside for whoever stands at the head of the line until it has all it
+/// asked for, so nobody is starved by others that ask for fewer. Nobody who comes later is served
+/// before, [`try_acquire`] included.
+///
+/// # Cancel safety
+///
+/// Dropping an acquire future takes constant time. It leaves the line at once, hands on to others
+/// whatever it had, and its memory does not stay behind, even if the head of the line waits for
+/// hours. Constant, that is, on average: one drop in very many tidies up after the others, in time
+/// proportional to the number of waiters.
+///
+/// # Memory ordering
+///
+/// Acquiring, releasing, adding, forgetting and closing are one total order for each semaphore,
+/// with acquire–release semantics: whatever a thread did before one of them is visible after every
+/// later one. A failed `try_acquire` has a place in that order too.
+///
+/// # Progress
+///
+/// All operations are lock-free in the formal sense: there is no mutex and no waiting loop, and a
+/// thread that is stopped for ever at any instruction delays nobody else. It withholds at most the
+/// permits that it carries at that moment and its own place, and a constant amount of memory. (An
+/// allocator that locks is beyond our reach: one waiter in 31 allocates, and one frees.) Where
+/// nobody waits, an acquire takes one atomic read-modify-write, and so does the drop of a guard.
+///
+/// # Wakers
+///
+/// A waker is user code, and is cloned, woken and dropped with nothing held and everything in a
+/// consistent state: it may use the same semaphore, drop other futures of it, or panic. If one
+/// panics while several are woken, all others are woken nevertheless, no permit is lost, and the
+/// first panic comes out of the call that woke it, unless that thread was panicking already.
+///
+/// # Closing
+///
+/// [`close`] is a point in the total order. Permits that were granted before it are granted,
+/// whenever the future is polled (tokio returns an error then); all others are refused. Requests
+/// that ended by it no longer count: [`available_permits`] tells what is really there, whether or
+/// not their futures have been polled since. An acquire that is refused while the semaphore is
+/// being closed may make it tell less for a moment.
+///
+/// # Examples
+///
+/// Never more than two at once:
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// use std::sync::Arc;
+/// use semafair::Semaphore;
+///
+/// let tellers = Arc::new(Semaphore::new(2));
+/// let customers: Vec<_> = (1..=5)
+///     .map(|customer| {
+///         let tellers = tellers.clone();
+///         tokio::spawn(async move {
+///             let _teller = tellers.acquire().await?;
+///             println!("customer {customer} is being served");
+///             Ok::<_, semafair::AcquireError>(())
+///         })
+///     })
+///     .collect();
+/// for customer in customers {
+///     customer.await.unwrap().unwrap();
+/// }
+/// # }
+/// ```
+///
+/// In a `static`, for a limit on the whole program:
+///
+/// ```
+/// use semafair::Semaphore;
+///
+/// static DESCRIPTORS: Semaphore = Semaphore::new(100);
+///
+/// let one = DESCRIPTORS.try_acquire().unwrap();
+/// assert_eq!(DESCRIPTORS.available_permits(), 99);
+/// # drop(one);
+/// ```
+///
+/// [`acquire`]: Semaphore::acquire
+/// [`acquire_many`]: Semaphore::acquire_many
+/// [`available_permits`]: Semaphore::available_permits
+/// [`close`]: Semaphore::close
+/// [`try_acquire`]: Semaphore::try_acquire
 pub struct Semaphore {
     pub(crate) balance: Balance,
     /// Made when somebody first has to wait.
@@ -15,21 +116,50 @@ pub struct Semaphore {
 }
 
 impl Semaphore {
-    /// The most permits a semaphore can have: `usize::MAX >> 3`.
+    /// The most permits that a semaphore can have: `usize::MAX >> 3`.
+    ///
+    /// Whatever would exceed it panics before anything has changed.
     pub const MAX_PERMITS: usize = balance::MAX_PERMITS;
 
     const_fn! {
-        /// Creates a semaphore.
+        /// Creates a semaphore with so many permits.
+        ///
+        /// # Panics
+        ///
+        /// If `permits` exceeds [`MAX_PERMITS`](Self::MAX_PERMITS).
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// use semafair::Semaphore;
+        ///
+        /// let semaphore = Semaphore::new(3);
+        /// assert_eq!(semaphore.available_permits(), 3);
+        /// ```
         #[must_use]
         #[track_caller]
         pub const fn new(permits: usize) -> Self {
-            assert!(permits <= Self::MAX_PERMITS, "a semaphore may not have more than MAX_PERMITS permits");
+            if permits > Self::MAX_PERMITS {
+                Self::too_many();
+            }
             Self { balance: Balance::new(permits), line: LazyBox::new() }
         }
     }
 
     const_fn! {
-        /// Creates a semaphore.
+        /// Creates a semaphore, as [`new`](Self::new) does, which is `const` as well.
+        ///
+        /// # Panics
+        ///
+        /// If `permits` exceeds [`MAX_PERMITS`](Self::MAX_PERMITS).
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// use semafair::Semaphore;
+        ///
+        /// static SEMAPHORE: Semaphore = Semaphore::const_new(3);
+        /// ```
         #[must_use]
         #[track_caller]
         pub const fn const_new(permits: usize) -> Self {
@@ -37,13 +167,39 @@ impl Semaphore {
         }
     }
 
-    /// Returns the number of free permits.
+    /// Returns the number of free permits: zero where somebody waits.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use semafair::Semaphore;
+    ///
+    /// let semaphore = Semaphore::new(3);
+    /// let permit = semaphore.try_acquire();
+    /// assert_eq!(semaphore.available_permits(), 2);
+    /// # drop(permit);
+    /// ```
     #[must_use]
     pub fn available_permits(&self) -> usize {
         usize::try_from(self.balance.load().free()).unwrap_or(usize::MAX)
     }
 
-    /// Adds permits.
+    /// Adds `n` new permits, and wakes those who have all they asked for by that.
+    ///
+    /// # Panics
+    ///
+    /// If more than [`MAX_PERMITS`](Self::MAX_PERMITS) were free then; nothing has changed. If a
+    /// waker panics; all permits were added, and everybody was woken.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use semafair::Semaphore;
+    ///
+    /// let semaphore = Semaphore::new(3);
+    /// semaphore.add_permits(2);
+    /// assert_eq!(semaphore.available_permits(), 5);
+    /// ```
     #[track_caller]
     pub fn add_permits(&self, n: usize) {
         match self.balance.add(n) {
@@ -52,12 +208,48 @@ impl Semaphore {
         }
     }
 
-    /// Forgets permits.
+    /// Takes up to `n` free permits out of circulation, and returns how many.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use semafair::Semaphore;
+    ///
+    /// let semaphore = Semaphore::new(3);
+    /// assert_eq!(semaphore.forget_permits(2), 2);
+    /// assert_eq!(semaphore.forget_permits(2), 1);
+    /// assert_eq!(semaphore.available_permits(), 0);
+    /// ```
     pub fn forget_permits(&self, n: usize) -> usize {
         self.balance.forget(n)
     }
 
-    /// Closes the semaphore.
+    /// Closes the semaphore: it issues no more permits, and everybody who waits is woken and gets
+    /// an error. Guards stay valid. Closing again does nothing.
+    ///
+    /// # Panics
+    ///
+    /// If a waker panics; the semaphore is closed, and everybody was woken.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use std::sync::Arc;
+    /// use semafair::{Semaphore, TryAcquireError};
+    ///
+    /// let semaphore = Arc::new(Semaphore::new(1));
+    /// let permit = semaphore.clone().try_acquire_owned().unwrap();
+    /// let waiter = tokio::spawn(semaphore.clone().acquire_owned());
+    ///
+    /// semaphore.close();
+    /// assert!(waiter.await.unwrap().is_err());
+    /// assert_eq!(semaphore.try_acquire().unwrap_err(), TryAcquireError::Closed);
+    /// drop(permit);
+    /// assert_eq!(semaphore.available_permits(), 1);
+    /// # }
+    /// ```
     pub fn close(&self) {
         let mut wakes = Wakes::new();
         self.balance.close();
@@ -67,6 +259,17 @@ impl Semaphore {
     }
 
     /// Returns whether the semaphore is closed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use semafair::Semaphore;
+    ///
+    /// let semaphore = Semaphore::new(1);
+    /// assert!(!semaphore.is_closed());
+    /// semaphore.close();
+    /// assert!(semaphore.is_closed());
+    /// ```
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.balance.load().is_closed()
@@ -162,8 +365,8 @@ impl Semaphore {
 
     #[cold]
     #[track_caller]
-    fn too_many() -> ! {
-        panic!("a semaphore may not have more than MAX_PERMITS permits ({})", Self::MAX_PERMITS)
+    const fn too_many() -> ! {
+        panic!("{}", TOO_MANY)
     }
 
     #[cold]

@@ -19,9 +19,5 @@ pub(crate) fn ticks(length: Duration, steps: u64) -> impl Iterator<Item = Durati
 
 /// A tick's label, in the unit that suits it: `500ms`, `1.5s`.
 pub(crate) fn label(tick: Duration) -> String {
-    if tick.is_zero() {
-        "0s".to_owned()
-    } else {
-        format!("{tick:?}")
-    }
+    if tick.is_zero() { "0s".to_owned() } else { format!("{tick:?}") }
 }

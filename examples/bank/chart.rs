@@ -21,21 +21,9 @@ struct Fill {
     meaning: &'static str,
 }
 
-const WAITING: Fill = Fill {
-    character: '·',
-    color: AnsiColor::Yellow,
-    meaning: "waiting",
-};
-const SERVED: Fill = Fill {
-    character: '█',
-    color: AnsiColor::Green,
-    meaning: "being served",
-};
-const LEFT: Fill = Fill {
-    character: 'x',
-    color: AnsiColor::Red,
-    meaning: "left unserved",
-};
+const WAITING: Fill = Fill { character: '·', color: AnsiColor::Yellow, meaning: "waiting" };
+const SERVED: Fill = Fill { character: '█', color: AnsiColor::Green, meaning: "being served" };
+const LEFT: Fill = Fill { character: 'x', color: AnsiColor::Red, meaning: "left unserved" };
 
 impl Fill {
     fn cells(&self, count: usize) -> String {
@@ -56,10 +44,7 @@ pub(crate) fn columns() -> usize {
 /// Draws a row per customer, an axis and a legend, with colours.
 pub(crate) fn draw(day: &Day, columns: usize) -> String {
     // Next to the labels, a frame of " │". Narrower than ten cells, it would show nothing.
-    let time = Scale {
-        length: day.length(),
-        cells: columns.saturating_sub(LABELS + 2).max(10),
-    };
+    let time = Scale { length: day.length(), cells: columns.saturating_sub(LABELS + 2).max(10) };
     let visits = day.excerpt(ROWS);
 
     let mut text = format!("{:>LABELS$}\n", "Customer");
@@ -80,11 +65,7 @@ fn row(visit: &Visit, time: &Scale) -> String {
     // However short, the end of the waiting has a cell: a service, or the mark of having left.
     let called = time.cell(visit.called).min(time.cells - 1);
     let gone = time.cell(visit.gone).max(called + 1);
-    let end = if visit.service.is_some() {
-        SERVED
-    } else {
-        LEFT
-    };
+    let end = if visit.service.is_some() { SERVED } else { LEFT };
     " ".repeat(came) + &WAITING.cells(called.saturating_sub(came)) + &end.cells(gone - called)
 }
 
@@ -106,14 +87,8 @@ fn axis(time: &Scale) -> String {
 
 fn legend(day: &Day) -> String {
     let (_, left) = day.served_and_left();
-    let fills = if left == 0 {
-        &[WAITING, SERVED][..]
-    } else {
-        &[WAITING, SERVED, LEFT]
-    };
-    let entries = fills
-        .iter()
-        .map(|fill| format!("  {} {}", fill.cells(3), fill.meaning));
+    let fills = if left == 0 { &[WAITING, SERVED][..] } else { &[WAITING, SERVED, LEFT] };
+    let entries = fills.iter().map(|fill| format!("  {} {}", fill.cells(3), fill.meaning));
     format!("{:LABELS$}{}\n", "", entries.collect::<String>())
 }
 

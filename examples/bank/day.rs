@@ -33,11 +33,7 @@ pub(crate) struct Day {
 impl Day {
     /// From the opening until the last customer has gone.
     pub(crate) fn length(&self) -> Duration {
-        self.visits
-            .iter()
-            .map(|visit| visit.gone)
-            .max()
-            .unwrap_or_default()
+        self.visits.iter().map(|visit| visit.gone).max().unwrap_or_default()
     }
 
     /// How many customers were served, and how many left unserved.
@@ -49,10 +45,8 @@ impl Day {
     /// How many customers were served at the same time, at most.
     pub(crate) fn most_at_once(&self) -> i32 {
         // Ends sort before beginnings at the same time, since the one makes room for the other.
-        let mut changes: Vec<_> = self
-            .served()
-            .flat_map(|visit| [(visit.called, 1), (visit.gone, -1)])
-            .collect();
+        let mut changes: Vec<_> =
+            self.served().flat_map(|visit| [(visit.called, 1), (visit.gone, -1)]).collect();
         changes.sort_unstable();
         let at_once = changes.iter().scan(0, |at_once, (_, change)| {
             *at_once += change;
@@ -75,9 +69,7 @@ impl Day {
         if count <= limit {
             return self.visits.iter().collect();
         }
-        (0..limit)
-            .map(|row| &self.visits[row * (count - 1) / (limit - 1)])
-            .collect()
+        (0..limit).map(|row| &self.visits[row * (count - 1) / (limit - 1)]).collect()
     }
 
     /// The numbers, in lines.
@@ -91,10 +83,7 @@ impl Day {
             text +=
                 &format!("Waited:          {mean:.2?} on average, {longest:.2?} at the longest\n");
         }
-        text + &format!(
-            "Seed:            {0} (--seed {0} repeats the service times)\n",
-            self.seed
-        )
+        text + &format!("Seed:            {0} (--seed {0} repeats the service times)\n", self.seed)
     }
 
     fn served(&self) -> impl Iterator<Item = &Visit> {

@@ -38,10 +38,7 @@ pub(crate) fn draw(day: &Day) -> Document {
         .set("width", width)
         .set("height", height)
         .set("role", "img")
-        .set(
-            "font-family",
-            "system-ui, 'Segoe UI', 'DejaVu Sans', sans-serif",
-        )
+        .set("font-family", "system-ui, 'Segoe UI', 'DejaVu Sans', sans-serif")
         .set("font-size", 14)
         .set("fill", INK)
         .add(Title::new("Customers of a bank, waiting and being served"))
@@ -60,9 +57,7 @@ pub(crate) fn draw(day: &Day) -> Document {
 fn heading(day: &Day, plot: &Plot<'_>) -> Group {
     let mut facts = vec![format!("at most {} served at once", day.most_at_once())];
     if let Some((mean, longest)) = day.waits() {
-        facts.push(format!(
-            "waited {mean:.2?} on average, {longest:.2?} at the longest"
-        ));
+        facts.push(format!("waited {mean:.2?} on average, {longest:.2?} at the longest"));
     }
     if plot.visits.len() < day.visits.len() {
         facts.push(format!("{} customers shown", plot.visits.len()));
@@ -70,27 +65,23 @@ fn heading(day: &Day, plot: &Plot<'_>) -> Group {
     facts.push(format!("seed {}", day.seed));
     let title = format!("Tellers: {}, customers: {}", day.tellers, day.visits.len());
     Group::new()
-        .add(
-            text(LEFT, 32.0, "start", &title)
-                .set("font-size", 20)
-                .set("font-weight", "bold"),
-        )
+        .add(text(LEFT, 32.0, "start", &title).set("font-size", 20).set("font-weight", "bold"))
         .add(text(LEFT, 56.0, "start", &facts.join(" · ")))
 }
 
 fn legend(day: &Day) -> Group {
     let (_, left) = day.served_and_left();
-    let entries = [
-        (WAITING, "waiting"),
-        (SERVED, "being served"),
-        (LEFT_UNSERVED, "left unserved"),
-    ];
+    let entries =
+        [(WAITING, "waiting"), (SERVED, "being served"), (LEFT_UNSERVED, "left unserved")];
     let shown = if left == 0 { 2 } else { 3 };
     let mut group = Group::new();
     for ((color, meaning), x) in entries.into_iter().zip([0.0, 110.0, 250.0]).take(shown) {
-        group = group
-            .add(rectangle(LEFT + x, 76.0, 14.0, 14.0, color))
-            .add(text(LEFT + x + 21.0, 88.0, "start", meaning));
+        group = group.add(rectangle(LEFT + x, 76.0, 14.0, 14.0, color)).add(text(
+            LEFT + x + 21.0,
+            88.0,
+            "start",
+            meaning,
+        ));
     }
     group
 }
@@ -133,11 +124,7 @@ impl<'a> Plot<'a> {
         let Visit { customer, .. } = visit;
         let waited = format!("Customer {customer}: waited {:.3?}", visit.waited());
         let (tip, width, color) = match visit.service {
-            Some(service) => (
-                format!("{waited}, service of {service:.3?}"),
-                gone - called,
-                SERVED,
-            ),
+            Some(service) => (format!("{waited}, service of {service:.3?}"), gone - called, SERVED),
             None => (format!("{waited}, left unserved"), 4.0, LEFT_UNSERVED),
         };
         Group::new()
@@ -159,14 +146,12 @@ impl<'a> Plot<'a> {
             ));
         }
         let middle = LEFT + PLOT_WIDTH / 2.0;
-        group
-            .add(line((LEFT, bottom), (LEFT + PLOT_WIDTH, bottom), INK))
-            .add(text(
-                middle,
-                bottom + 46.0,
-                "middle",
-                "time since the bank opened",
-            ))
+        group.add(line((LEFT, bottom), (LEFT + PLOT_WIDTH, bottom), INK)).add(text(
+            middle,
+            bottom + 46.0,
+            "middle",
+            "time since the bank opened",
+        ))
     }
 
     /// Labels every customer, or round numbers of them where the rows are too thin for each.
@@ -197,19 +182,11 @@ fn rectangle(x: f64, y: f64, width: f64, height: f64, color: &str) -> Rectangle 
 }
 
 fn line((x1, y1): (f64, f64), (x2, y2): (f64, f64), color: &str) -> Line {
-    Line::new()
-        .set("x1", x1)
-        .set("y1", y1)
-        .set("x2", x2)
-        .set("y2", y2)
-        .set("stroke", color)
+    Line::new().set("x1", x1).set("y1", y1).set("x2", x2).set("y2", y2).set("stroke", color)
 }
 
 fn text(x: f64, y: f64, anchor: &str, content: &str) -> Text {
-    Text::new(content)
-        .set("x", x)
-        .set("y", y)
-        .set("text-anchor", anchor)
+    Text::new(content).set("x", x).set("y", y).set("text-anchor", anchor)
 }
 
 /// Hundredths of a pixel are enough, and keep the file small.

@@ -72,9 +72,5 @@ async fn run(options: &Options) -> io::Result<ExitCode> {
     if let Some(path) = &options.svg {
         writeln!(out, "Drawing:         {}", path.display())?;
     }
-    Ok(if day.closed_early {
-        ExitCode::from(INTERRUPTED)
-    } else {
-        ExitCode::SUCCESS
-    })
+    Ok(if day.closed_early { ExitCode::from(INTERRUPTED) } else { ExitCode::SUCCESS })
 }

@@ -116,16 +116,10 @@ impl Options {
 
 /// Says which file an error is about.
 pub(crate) fn cannot_write(path: &Path, error: io::Error) -> io::Error {
-    io::Error::new(
-        error.kind(),
-        format!("cannot write {}: {error}", path.display()),
-    )
+    io::Error::new(error.kind(), format!("cannot write {}: {error}", path.display()))
 }
 
 /// A seed that is short enough to be typed again.
 fn random_seed() -> u64 {
-    SysRng
-        .try_next_u32()
-        .expect("the system has random numbers")
-        .into()
+    SysRng.try_next_u32().expect("the system has random numbers").into()
 }

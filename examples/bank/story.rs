@@ -48,9 +48,7 @@ pub(crate) async fn tell(options: &Options) -> io::Result<Day> {
     };
     if day.closed_early {
         let (served, left) = day.served_and_left();
-        say(format_args!(
-            "The bank has closed: {served} served, {left} left unserved."
-        ))?;
+        say(format_args!("The bank has closed: {served} served, {left} left unserved."))?;
     } else {
         say("All customers have been served.")?;
     }
@@ -74,28 +72,18 @@ async fn visit(
     let service = match teller {
         // A teller may have been found just before the bank closed: that is too late as well.
         Ok(_teller) if !tellers.is_closed() => {
-            say(format_args!(
-                "Customer {customer} is being served by a teller."
-            ))?;
+            say(format_args!("Customer {customer} is being served by a teller."))?;
             tokio::time::sleep(service).await;
             say(format_args!("Customer {customer} is done being served."))?;
             Some(service)
             // `_teller` is dropped here, after the customer is done, and serves the next.
         }
         _ => {
-            say(format_args!(
-                "Customer {customer} leaves: the bank has closed."
-            ))?;
+            say(format_args!("Customer {customer} leaves: the bank has closed."))?;
             None
         }
     };
-    Ok(Visit {
-        customer,
-        came,
-        called,
-        gone: opened.elapsed(),
-        service,
-    })
+    Ok(Visit { customer, came, called, gone: opened.elapsed(), service })
 }
 
 /// Closes the bank at the first Ctrl-C, and the program at the second. Returns only an error.
@@ -111,9 +99,5 @@ async fn close_on_ctrl_c(tellers: &Semaphore) -> io::Result<Infallible> {
 ///
 /// Unlike `println!`, this does not panic when nobody reads the output any more.
 fn say(what: impl Display) -> io::Result<()> {
-    writeln!(
-        io::stdout(),
-        "{}: {what}",
-        Zoned::now().strftime("%H:%M:%S")
-    )
+    writeln!(io::stdout(), "{}: {what}", Zoned::now().strftime("%H:%M:%S"))
 }

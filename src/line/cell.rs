@@ -24,24 +24,8 @@
 use core::ptr;
 use core::task::{RawWakerVTable, Waker};
 
-use super::state::{LAST_VERSION, Tag, Word};
+use super::state::{Finish, LAST_VERSION, Look, Tag, Word};
 use crate::sync::{AcqRel, Acquire, AtomicPtr, AtomicU64, Relaxed, SeqCst, const_fn};
-
-/// Whether a cell that was just finished carried the WATCH mark, which must then be handed on
-/// (`Segment::hand_on`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use]
-pub(super) enum Finish {
-    Plain,
-    Watched,
-}
-
-impl Finish {
-    /// Of a cell that went from `word` to GONE.
-    fn of(word: Word) -> Self {
-        if word.is_watched() { Self::Watched } else { Self::Plain }
-    }
-}
 
 /// What came of [`Cell::publish`].
 #[derive(Debug)]
@@ -63,17 +47,6 @@ pub(super) enum Visited {
     Short,
     /// Nobody has published here.
     Open,
-}
-
-/// What a waiter finds when it looks at its cell.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Look {
-    /// It misses so many units, and waits on.
-    Waiting { missing: u32 },
-    /// It has all.
-    Granted,
-    /// The line was closed when it missed so many.
-    Closed { missing: u32 },
 }
 
 /// What came of [`Cell::vacate`].

@@ -18,9 +18,9 @@ use self::walk::{Closing, Delivery, End, PickUp, walk};
 use crate::sync::{Acquire, AtomicBool, Release};
 use crate::wakes::Wakes;
 
-pub(crate) use self::cell::Look;
 pub(crate) use self::reclaim::LazyBox;
 pub(crate) use self::segment::Place;
+pub(crate) use self::state::Look;
 
 /// What came of [`Line::join`].
 #[derive(Debug)]

@@ -12,7 +12,8 @@
 
 use core::ptr::{self, NonNull};
 
-use super::cell::{Cell, Finish};
+use super::cell::Cell;
+use super::state::Finish;
 use crate::sync::{AcqRel, Acquire, AtomicPtr, AtomicU32, Relaxed, Release, SeqCst};
 
 /// Cells of a segment. 31 of 24 bytes and two words make 760 bytes, twelve cache lines; places

@@ -1,4 +1,4 @@
-//! The state of a cell as one word: all tags, shifts and masks.
+//! The state of a cell as one word: all tags, shifts and masks; and what is read from it.
 
 use core::fmt;
 
@@ -133,4 +133,31 @@ impl fmt::Debug for Word {
         }
         f.write_str(if self.is_watched() { ", watched" } else { "" })
     }
+}
+
+/// Whether a cell that was just finished carried the WATCH mark, which must then be handed on
+/// (`Segment::hand_on`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(super) enum Finish {
+    Plain,
+    Watched,
+}
+
+impl Finish {
+    /// Of a cell that went from `word` to GONE.
+    pub(super) fn of(word: Word) -> Self {
+        if word.is_watched() { Self::Watched } else { Self::Plain }
+    }
+}
+
+/// What a waiter finds when it looks at its cell.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// It misses so many units, and waits on.
+    Waiting { missing: u32 },
+    /// It has all.
+    Granted,
+    /// The line was closed when it missed so many.
+    Closed { missing: u32 },
 }

@@ -1,8 +1,9 @@
 //! What happens at the head of the line: units are delivered there, and claims voided.
 
-use super::cell::{Cell, Finish, Visited};
+use super::cell::{Cell, Visited};
 use super::list::List;
 use super::segment::{CELLS, Segment};
+use super::state::Finish;
 use crate::sync::dekker;
 use crate::wakes::Wakes;
 

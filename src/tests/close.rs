@@ -6,7 +6,7 @@ use super::model::{Bank, check};
 #[test]
 fn close_against_join() {
     check(|| {
-        let bank = Bank::new(0);
+        let bank = Bank::without_line(0);
         let waiter = bank.waiter(1);
         let t = bank.spawn(move |_| waiter.visit());
         bank.semaphore.close();

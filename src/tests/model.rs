@@ -10,6 +10,7 @@ use std::task::Wake;
 use loom::thread::JoinHandle;
 
 use super::memory;
+use crate::line::Line;
 use crate::{AcquireOwned, OwnedSemaphorePermit, Semaphore};
 
 /// Checks a model, and that it frees all segments.
@@ -25,7 +26,14 @@ pub(super) struct Bank {
 }
 
 impl Bank {
+    /// With the line made before: the race for that has a model of its own.
     pub(super) fn new(permits: usize) -> Self {
+        let bank = Self::without_line(permits);
+        assert!(bank.semaphore.line.get_or_init(Line::new).is_some());
+        bank
+    }
+
+    pub(super) fn without_line(permits: usize) -> Self {
         Self { semaphore: Arc::new(Semaphore::new(permits)) }
     }
 

@@ -89,7 +89,7 @@ fn sweep_against_join() {
 #[test]
 fn two_make_the_line() {
     check(|| {
-        let bank = Bank::new(0);
+        let bank = Bank::without_line(0);
         let (one, two) = (bank.waiter(1), bank.waiter(1));
         let t = bank.spawn(move |_| drop(one.visit()));
         drop(two.visit());

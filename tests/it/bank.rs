@@ -28,11 +28,7 @@ async fn a_thousand_customers_and_ten_tellers() {
     story.check(10, 1000);
     assert_eq!(story.most_at_once, 10);
     assert_eq!(story.ending, "All customers have been served.");
-    assert!(
-        story
-            .after
-            .contains("Served at once:  10 at most (tellers: 10)")
-    );
+    assert!(story.after.contains("Served at once:  10 at most (tellers: 10)"));
     assert!(story.after.contains("Shown are 40 of the 1000 customers"));
 }
 
@@ -48,21 +44,9 @@ async fn a_bank_without_customers_has_nothing_to_draw() {
 async fn a_chart_in_a_pipe_is_plain_and_fits() {
     let chart = Story::of(QUICK).await.after;
     assert!(!chart.contains('\x1b'), "colours in a pipe:\n{chart}");
-    assert!(
-        chart.lines().all(|line| line.chars().count() <= 80),
-        "too wide:\n{chart}"
-    );
-    for part in [
-        "Customer",
-        "5 │",
-        "·",
-        "█",
-        "└┬",
-        "ms",
-        "waiting",
-        "being served",
-        "Waited:",
-    ] {
+    assert!(chart.lines().all(|line| line.chars().count() <= 80), "too wide:\n{chart}");
+    for part in ["Customer", "5 │", "·", "█", "└┬", "ms", "waiting", "being served", "Waited:"]
+    {
         assert!(chart.contains(part), "no {part:?} in:\n{chart}");
     }
     // Nobody left, so the legend does not speak of it.
@@ -73,11 +57,7 @@ async fn a_chart_in_a_pipe_is_plain_and_fits() {
 async fn no_chart_still_tells_the_numbers() {
     let story = Story::of(QUICK.into_iter().chain(["--no-chart", "--seed", "7"])).await;
     assert!(!story.after.contains("waiting"), "{}", story.after);
-    assert!(
-        story.after.contains("Seed:            7 "),
-        "{}",
-        story.after
-    );
+    assert!(story.after.contains("Seed:            7 "), "{}", story.after);
 }
 
 #[tokio::test]
@@ -85,10 +65,7 @@ async fn help_tells_of_every_option() {
     let output = run("bank", ["--help"]).await;
     let help = text(&output.stdout);
     for option in "tellers customers min-service max-service seed svg no-chart help".split(' ') {
-        assert!(
-            help.contains(&format!("--{option}")),
-            "no --{option} in:\n{help}"
-        );
+        assert!(help.contains(&format!("--{option}")), "no --{option} in:\n{help}");
     }
     assert_eq!(output.status.code(), Some(0));
 }
@@ -99,31 +76,13 @@ async fn bad_input_is_one_sentence_before_anything_starts() {
     let nowhere = format!("--svg={directory}/no such directory/bank.svg");
     let no_file = format!("--svg={directory}");
     for (options, sentence) in [
-        (
-            "--tellers=0",
-            "invalid value '0' for '--tellers <NUMBER>': 0 is not in 1..=65535",
-        ),
-        (
-            "--tellers=two",
-            "invalid value 'two' for '--tellers <NUMBER>': invalid digit",
-        ),
+        ("--tellers=0", "invalid value '0' for '--tellers <NUMBER>': 0 is not in 1..=65535"),
+        ("--tellers=two", "invalid value 'two' for '--tellers <NUMBER>': invalid digit"),
         ("--customers=100001", "100001 is not in 0..=100000"),
-        (
-            "--min-service=4s",
-            "--min-service (4s) is longer than --max-service (3s)",
-        ),
-        (
-            "--max-service=3",
-            "for '--max-service <DURATION>': time unit needed",
-        ),
-        (
-            "--min-service=soon",
-            "invalid value 'soon' for '--min-service <DURATION>'",
-        ),
-        (
-            "--seed=x",
-            "invalid value 'x' for '--seed <NUMBER>': invalid digit",
-        ),
+        ("--min-service=4s", "--min-service (4s) is longer than --max-service (3s)"),
+        ("--max-service=3", "for '--max-service <DURATION>': time unit needed"),
+        ("--min-service=soon", "invalid value 'soon' for '--min-service <DURATION>'"),
+        ("--seed=x", "invalid value 'x' for '--seed <NUMBER>': invalid digit"),
         ("--vault", "unexpected argument '--vault' found"),
         (&nowhere, "cannot write"),
         (&no_file, "cannot write"),
@@ -131,10 +90,7 @@ async fn bad_input_is_one_sentence_before_anything_starts() {
         let output = run("bank", [options]).await;
         let error = text(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{options}: {error}");
-        assert!(
-            error.starts_with("error: ") && error.contains(sentence),
-            "{options}: {error}"
-        );
+        assert!(error.starts_with("error: ") && error.contains(sentence), "{options}: {error}");
         assert_eq!(error.lines().count(), 1, "{options}: {error}");
         assert_eq!(text(&output.stdout), "", "{options} has started something");
     }
@@ -160,28 +116,11 @@ async fn a_seed_repeats_the_service_times() {
 async fn the_drawing_is_well_formed_and_tells_everything() {
     let options = QUICK.into_iter().chain(["--seed", "1234567"]);
     let texts = Drawing::by("drawing", options).await.texts("text");
-    for part in [
-        "1",
-        "5",
-        "customer",
-        "0s",
-        "time since the bank opened",
-        "waiting",
-    ] {
-        assert!(
-            texts.iter().any(|text| text == part),
-            "no {part:?} in {texts:?}"
-        );
+    for part in ["1", "5", "customer", "0s", "time since the bank opened", "waiting"] {
+        assert!(texts.iter().any(|text| text == part), "no {part:?} in {texts:?}");
     }
-    for part in [
-        "Tellers: 2, customers: 5",
-        "at most 2 served at once",
-        "seed 1234567",
-    ] {
-        assert!(
-            texts.iter().any(|text| text.contains(part)),
-            "no {part:?} in {texts:?}"
-        );
+    for part in ["Tellers: 2, customers: 5", "at most 2 served at once", "seed 1234567"] {
+        assert!(texts.iter().any(|text| text.contains(part)), "no {part:?} in {texts:?}");
     }
 }
 
@@ -189,20 +128,11 @@ async fn the_drawing_is_well_formed_and_tells_everything() {
 async fn a_thousand_customers_make_a_drawing_of_bounded_height() {
     let options = "--tellers 100 --customers 1000 --min-service 1ms --max-service 3ms";
     let drawing = Drawing::by("thousand", options.split(' ')).await;
-    let height: f64 = drawing
-        .attribute("height")
-        .parse()
-        .expect("the height is a number");
+    let height: f64 = drawing.attribute("height").parse().expect("the height is a number");
     assert!(height < 1500.0, "{height} is too high");
-    assert!(
-        drawing.texts("text").len() < 100,
-        "labels lie on each other"
-    );
+    assert!(drawing.texts("text").len() < 100, "labels lie on each other");
     let tips = drawing.texts("title");
-    assert_eq!(
-        tips.iter().filter(|tip| tip.contains("service of")).count(),
-        1000
-    );
+    assert_eq!(tips.iter().filter(|tip| tip.contains("service of")).count(), 1000);
 }
 
 #[cfg(unix)]
@@ -242,10 +172,7 @@ async fn a_second_ctrl_c_ends_the_program_and_leaves_an_earlier_drawing_as_it_is
     lines_until(&mut output, "leaves: the bank has closed").await;
     program::ctrl_c(&bank);
     assert_eq!(exit_code(&mut bank).await, Some(130));
-    assert_eq!(
-        fs::read_to_string(&path).expect("it is still there"),
-        "earlier"
-    );
+    assert_eq!(fs::read_to_string(&path).expect("it is still there"), "earlier");
 }
 
 #[tokio::test]
@@ -266,14 +193,8 @@ async fn downloads_are_limited() {
     let output = run("downloads", NO_OPTIONS).await;
     let result = text(&output.stdout);
     assert!(output.status.success(), "{}", text(&output.stderr));
-    assert!(
-        result.starts_with("Downloaded 40 files, 2560 KiB"),
-        "{result}"
-    );
-    assert!(
-        result.ends_with("requests at once; 4 were allowed.\n"),
-        "{result}"
-    );
+    assert!(result.starts_with("Downloaded 40 files, 2560 KiB"), "{result}");
+    assert!(result.ends_with("requests at once; 4 were allowed.\n"), "{result}");
 }
 
 #[tokio::test]

@@ -23,19 +23,9 @@ pub(super) fn scratch(name: &str) -> PathBuf {
 /// The path of an example, which cargo builds next to the directory of this test's executable.
 fn example(name: &str) -> PathBuf {
     let test = env::current_exe().expect("this test has a path");
-    let profile = test
-        .ancestors()
-        .nth(2)
-        .expect("this test is in target/<profile>/deps");
-    let path = profile
-        .join("examples")
-        .join(name)
-        .with_extension(env::consts::EXE_EXTENSION);
-    assert!(
-        path.exists(),
-        "{} is missing: `cargo build --examples` makes it",
-        path.display()
-    );
+    let profile = test.ancestors().nth(2).expect("this test is in target/<profile>/deps");
+    let path = profile.join("examples").join(name).with_extension(env::consts::EXE_EXTENSION);
+    assert!(path.exists(), "{} is missing: `cargo build --examples` makes it", path.display());
     path
 }
 
@@ -60,16 +50,11 @@ pub(super) async fn run(name: &str, options: impl IntoIterator<Item: AsRef<OsStr
 
 /// Reads what the program still prints, until it has ended.
 pub(super) async fn to_the_end(program: Child) -> Output {
-    within_patience(program.wait_with_output())
-        .await
-        .expect("the program has run")
+    within_patience(program.wait_with_output()).await.expect("the program has run")
 }
 
 pub(super) async fn exit_code(program: &mut Child) -> Option<i32> {
-    within_patience(program.wait())
-        .await
-        .expect("the program has run")
-        .code()
+    within_patience(program.wait()).await.expect("the program has run").code()
 }
 
 /// Awaits what a program does, unless it hangs: then the test ends, and with it the program.

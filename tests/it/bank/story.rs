@@ -30,27 +30,18 @@ impl Story {
 
     /// Reads the log, and checks what must hold at each line of it.
     pub(super) fn read(output: &str, code: Option<i32>) -> Self {
-        let (log, after) = output
-            .split_once("\n\n")
-            .expect("a summary follows the log");
-        let mut story = Self {
-            after: after.to_owned(),
-            code,
-            ..Self::default()
-        };
+        let (log, after) = output.split_once("\n\n").expect("a summary follows the log");
+        let mut story = Self { after: after.to_owned(), code, ..Self::default() };
         let mut closed = false;
         for line in log.lines() {
-            let (time, what) = line
-                .split_at_checked(10)
-                .expect("a line starts with the time");
+            let (time, what) = line.split_at_checked(10).expect("a line starts with the time");
             let form = time.replace(|character: char| character.is_ascii_digit(), "0");
             assert_eq!(form, "00:00:00: ", "{line}");
             story.ending = what.to_owned();
             closed |= what.starts_with("The bank closes.");
 
-            let Some((customer, what)) = what
-                .strip_prefix("Customer ")
-                .and_then(|rest| rest.split_once(' '))
+            let Some((customer, what)) =
+                what.strip_prefix("Customer ").and_then(|rest| rest.split_once(' '))
             else {
                 continue;
             };
@@ -59,17 +50,11 @@ impl Story {
                 "is waiting for a teller." => story.waiting.push(customer),
                 "is being served by a teller." => {
                     assert!(!closed, "served by a closed bank: {line}");
-                    assert!(
-                        story.waiting.contains(&customer),
-                        "served before waiting: {line}"
-                    );
+                    assert!(story.waiting.contains(&customer), "served before waiting: {line}");
                     story.served.push(customer);
                 }
                 "is done being served." => {
-                    assert!(
-                        story.served.contains(&customer),
-                        "done before being served: {line}"
-                    );
+                    assert!(story.served.contains(&customer), "done before being served: {line}");
                     story.done.push(customer);
                 }
                 "leaves: the bank has closed." => {
@@ -78,9 +63,7 @@ impl Story {
                 }
                 _ => panic!("not a line of the story: {line}"),
             }
-            story.most_at_once = story
-                .most_at_once
-                .max(story.served.len() - story.done.len());
+            story.most_at_once = story.most_at_once.max(story.served.len() - story.done.len());
         }
         story
     }
@@ -95,11 +78,7 @@ impl Story {
         left.sort_unstable();
         assert_eq!(done, self.served);
         assert_eq!([&self.served[..], &left].concat(), everyone);
-        assert!(
-            self.most_at_once <= tellers,
-            "{} served at once",
-            self.most_at_once
-        );
+        assert!(self.most_at_once <= tellers, "{} served at once", self.most_at_once);
     }
 }
 
@@ -110,16 +89,11 @@ impl Drawing {
     /// Runs a bank that draws to a scratch file of this name.
     pub(super) async fn by(name: &str, options: impl IntoIterator<Item = &str>) -> Self {
         let path = scratch(name).with_extension("svg");
-        let file = path
-            .to_str()
-            .expect("the scratch directory has a readable name");
+        let file = path.to_str().expect("the scratch directory has a readable name");
         let options = options.into_iter().map(str::to_owned);
         let story =
             Story::of(options.chain(["--no-chart", "--svg", file].map(str::to_owned))).await;
-        assert!(
-            story.after.contains(file),
-            "the summary does not tell of the drawing"
-        );
+        assert!(story.after.contains(file), "the summary does not tell of the drawing");
         Self(fs::read_to_string(path).expect("the drawing is there"))
     }
 
@@ -130,21 +104,13 @@ impl Drawing {
     /// An attribute of the whole drawing.
     pub(super) fn attribute(&self, name: &str) -> String {
         let document = self.parse();
-        document
-            .root_element()
-            .attribute(name)
-            .expect("the drawing has it")
-            .to_owned()
+        document.root_element().attribute(name).expect("the drawing has it").to_owned()
     }
 
     /// The texts of all elements of a kind.
     pub(super) fn texts(&self, element: &str) -> Vec<String> {
         let document = self.parse();
-        let elements = document
-            .descendants()
-            .filter(|node| node.has_tag_name(element));
-        elements
-            .filter_map(|node| Some(node.text()?.trim().to_owned()))
-            .collect()
+        let elements = document.descendants().filter(|node| node.has_tag_name(element));
+        elements.filter_map(|node| Some(node.text()?.trim().to_owned())).collect()
     }
 }
