@@ -107,6 +107,12 @@ impl Balance {
         }
     }
 
+    /// As if so many units were owed.
+    #[cfg(test)]
+    pub(crate) fn owing(units: i64) -> Self {
+        Self(AtomicI64::new(-units))
+    }
+
     pub(crate) fn load(&self) -> Snapshot {
         // ORDERING: Acquire. Pairs with every change below: the looker sees what they saw.
         Snapshot(self.0.load(Acquire))

@@ -430,6 +430,14 @@ impl Cell {
         self.claim(word, word.to(Tag::Gone, 0)).ok()?
     }
 
+    /// As if the slot had been refilled so often that it may be refilled once more.
+    #[cfg(test)]
+    pub(super) fn wear_out(&self) {
+        let word = self.load();
+        let worn = self.change(word, word.with_version(LAST_VERSION - 1));
+        assert!(worn.is_ok() && word.tag() == Tag::Parked);
+    }
+
     /// The models' way to free: every later use of this cell panics.
     #[cfg(all(test, semafair_loom))]
     pub(super) fn poison(&self) {

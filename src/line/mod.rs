@@ -163,4 +163,10 @@ impl Place {
     pub(crate) fn register(&self, waker: &Waker) -> Look {
         self.cell().register(waker)
     }
+
+    /// As if it had been polled with another waker so often that it may be once more.
+    #[cfg(test)]
+    pub(crate) fn wear_out(&self) {
+        self.cell().wear_out();
+    }
 }

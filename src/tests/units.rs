@@ -1,1 +1,83 @@
 //! Limits that cannot be reached from outside.
+
+use core::future::Future;
+use core::pin::pin;
+use core::task::{Context, Waker};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Wake;
+
+use crate::Semaphore;
+use crate::balance::Balance;
+use crate::line::{Joined, LazyBox, Line, Look};
+use crate::wakes::Wakes;
+
+#[derive(Default)]
+struct Count(AtomicUsize);
+
+impl Wake for Count {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+impl Count {
+    fn get(&self) -> usize {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+/// A slot that was refilled 2^28 - 1 times is not refilled again: the waiter is woken to look.
+#[test]
+fn a_worn_out_slot_wakes_at_once() {
+    let line = Line::new();
+    let counts: [Arc<Count>; 4] = Default::default();
+    let wakers = counts.each_ref().map(|count| Waker::from(count.clone()));
+    let (Joined::Waiting(place), 0) = line.join(2, Some(&wakers[0])) else { panic!("no place") };
+    core::mem::forget(wakers[0].clone()); // the line owns one now
+    place.wear_out();
+
+    // The last version.
+    assert_eq!(place.register(&wakers[1]), Look::Waiting { missing: 2 });
+    assert_eq!(counts.each_ref().map(|count| count.get()), [0, 0, 0, 0]);
+    // None is left: woken at once, and at every look after that.
+    assert_eq!(place.register(&wakers[2]), Look::Waiting { missing: 2 });
+    assert_eq!(place.register(&wakers[3]), Look::Waiting { missing: 2 });
+    assert_eq!(counts.each_ref().map(|count| count.get()), [0, 0, 1, 1]);
+    assert_eq!(Arc::strong_count(&counts[1]), 2, "the line kept a waker");
+
+    assert_eq!(line.deliver(1, &mut Wakes::new()), 0);
+    assert_eq!(place.register(&wakers[3]), Look::Waiting { missing: 1 });
+    assert_eq!(line.deliver(1, &mut Wakes::new()), 0);
+    assert_eq!(place.register(&wakers[3]), Look::Granted);
+    line.finish(place);
+}
+
+/// Nobody can drive the balance so low that it looks closed.
+#[test]
+fn too_much_demand_is_refused() {
+    let owed = (1 << 60) + 1;
+    let semaphore = Semaphore { balance: Balance::owing(owed), line: LazyBox::new() };
+    assert!(!semaphore.is_closed());
+    let mut future = pin!(semaphore.acquire_many(u32::MAX));
+    let mut cx = Context::from_waker(Waker::noop());
+    let panic = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(&mut cx).is_ready()));
+    let message = *panic.expect_err("it was refused").downcast::<&str>().expect("a sentence");
+    assert_eq!(message, "more than 2^60 permits are being waited for");
+    assert_eq!(semaphore.balance.load().owed(), owed.unsigned_abs(), "it asks all the same");
+    assert!(!semaphore.is_closed());
+}
+
+/// Guards that were held while permits were added come back one by one, up to the limit. What
+/// would exceed it panics, and changes nothing.
+#[test]
+fn a_release_over_the_limit_panics() {
+    let semaphore = Semaphore::new(Semaphore::MAX_PERMITS);
+    let guard = semaphore.try_acquire().unwrap();
+    semaphore.add_permits(1);
+    let dropped = catch_unwind(AssertUnwindSafe(|| drop(guard)));
+    let message = *dropped.expect_err("one too many").downcast::<String>().expect("a sentence");
+    assert!(message.contains("would overflow MAX_PERMITS"), "{message}");
+    assert_eq!(semaphore.available_permits(), Semaphore::MAX_PERMITS);
+}
