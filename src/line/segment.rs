@@ -35,6 +35,10 @@ const UNLINKED: u32 = 2;
 #[cfg(all(test, semafair_loom))]
 const POISON: u32 = u32::MAX;
 
+// Places given out, and SHUT, fit below the address of a segment.
+const _: () = assert!(CELLS <= INDEX && INDEX & SHUT == 0 && INDEX | SHUT == ALIGN - 1);
+const _: () = assert!(align_of::<Segment>() == ALIGN);
+
 /// A segment, and how many of its places are given out: what the tail of the line says.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Position(*mut Segment);
