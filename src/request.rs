@@ -86,16 +86,18 @@ impl Request {
         let waker = cx.waker().clone();
         core::mem::forget(asking);
 
-        self.join(semaphore, seen, Some(waker));
+        let delivered = self.join(semaphore, seen, Some(waker));
         match self.stage {
             Stage::Over => Poll::Ready(Err(AcquireError::closed())),
+            Stage::Waiting if !delivered => Poll::Pending,
             _ => self.outcome(semaphore, Place::look),
         }
     }
 
-    /// Takes a place for the units that are asked for, and hands on those in hand.
+    /// Takes a place for the units that are asked for, and delivers those in hand, if any: that may
+    /// have been to this very place.
     #[inline(always)]
-    fn join(&mut self, semaphore: &Semaphore, seen: Snapshot, waker: Option<Waker>) {
+    fn join(&mut self, semaphore: &Semaphore, seen: Snapshot, waker: Option<Waker>) -> bool {
         let (joined, over) = match semaphore.line.get_or_init(Line::new) {
             Some(line) => line.join(self.permits, waker.as_ref()),
             None => (Joined::Shut, 0),
@@ -115,6 +117,7 @@ impl Request {
         if in_hand > 0 {
             semaphore.hand_on(in_hand, 0);
         }
+        in_hand > 0
     }
 
     #[cold]

@@ -306,11 +306,13 @@ impl Cell {
     #[inline]
     pub(super) fn look(&self) -> Look {
         let word = self.load();
-        match word.tag() {
-            Tag::Parked | Tag::Awake => Look::Waiting { missing: word.units() },
-            Tag::Done => Look::Granted,
-            Tag::Void => Look::Closed { missing: word.units() },
-            tag => unreachable!("a waiter's cell is {tag:?}"),
+        if word.is_waiting() {
+            Look::Waiting { missing: word.units() }
+        } else if word.tag() == Tag::Done {
+            Look::Granted
+        } else {
+            debug_assert_eq!(word.tag(), Tag::Void, "it is not a waiter that looks");
+            Look::Closed { missing: word.units() }
         }
     }
 
