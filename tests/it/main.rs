@@ -1,2 +1,25 @@
-//! stub
+//! What the crate promises, one module for each promise, seen from outside.
+//!
+//! A run draws its random numbers from a seed that it prints; `SEMAFAIR_SEED=<seed>` takes it back.
+
+mod support;
+mod watchdog;
+
 mod bank;
+mod blocking;
+mod cancel;
+mod close;
+mod errors;
+mod fairness;
+mod futures;
+mod hooks;
+mod limits;
+mod model;
+mod panics;
+mod permits;
+mod poll_semaphore;
+mod races;
+mod reentrancy;
+mod stress;
+mod tidy;
+mod wakers;

@@ -1,0 +1,163 @@
+//! Sizes, bounds on the number of permits, and which auto traits hold.
+
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::sync::Arc;
+
+use semafair::{
+    Acquire, AcquireError, AcquireOwned, OwnedSemaphorePermit, PollSemaphore, Semaphore,
+    SemaphorePermit, TryAcquireError,
+};
+
+use crate::support::{panic_of, served, wait, waits};
+
+const MAX: usize = Semaphore::MAX_PERMITS;
+
+/// Compiles only for a type that may be sent, shared, moved, and kept across a panic.
+fn auto_traits<T: Send + Sync + Unpin + UnwindSafe + RefUnwindSafe>() {}
+
+#[test]
+fn every_public_type_has_all_auto_traits() {
+    auto_traits::<Semaphore>();
+    auto_traits::<SemaphorePermit<'_>>();
+    auto_traits::<OwnedSemaphorePermit>();
+    auto_traits::<Acquire<'_>>();
+    auto_traits::<AcquireOwned>();
+    auto_traits::<PollSemaphore>();
+    auto_traits::<AcquireError>();
+    auto_traits::<TryAcquireError>();
+}
+
+/// Compiles only if the borrow of a permit or future can be shortened.
+fn shorter<'short>(
+    permit: SemaphorePermit<'static>,
+    future: Acquire<'static>,
+    _: &'short (),
+) -> (SemaphorePermit<'short>, Acquire<'short>) {
+    (permit, future)
+}
+
+#[test]
+fn a_semaphore_can_be_a_constant() {
+    static NEW: Semaphore = Semaphore::new(2);
+    static CONST_NEW: Semaphore = Semaphore::const_new(2);
+    let (mut permit, future) = shorter(NEW.try_acquire().unwrap(), NEW.acquire(), &());
+    assert_eq!(NEW.available_permits(), 1);
+    let mut big = wait(CONST_NEW.acquire_many(3));
+    CONST_NEW.add_permits(1);
+    drop(served(&mut big).unwrap());
+    assert!(permit.split(1).is_some());
+    drop(future);
+    assert_eq!(NEW.available_permits(), 2);
+}
+
+#[test]
+fn sizes() {
+    assert!(size_of::<Semaphore>() <= 16);
+    assert!(size_of::<Acquire<'_>>() <= 32);
+    assert_eq!(size_of::<SemaphorePermit<'_>>(), 2 * size_of::<usize>());
+}
+
+#[test]
+fn max_permits_is_that_of_tokio() {
+    assert_eq!(MAX, usize::MAX >> 3);
+    assert_eq!(MAX, tokio::sync::Semaphore::MAX_PERMITS);
+}
+
+#[test]
+fn as_many_as_max_permits_can_be_made() {
+    assert_eq!(Semaphore::new(MAX).available_permits(), MAX);
+    assert_eq!(Semaphore::const_new(MAX).available_permits(), MAX);
+    assert_eq!(Semaphore::new(0).available_permits(), 0);
+    assert!(panic_of(|| Semaphore::new(MAX + 1)).contains("MAX_PERMITS"));
+    assert!(panic_of(|| Semaphore::const_new(MAX + 1)).contains("MAX_PERMITS"));
+    assert!(panic_of(|| Semaphore::new(usize::MAX)).contains("MAX_PERMITS"));
+}
+
+#[test]
+fn a_full_semaphore_works() {
+    let sem = Semaphore::new(MAX);
+    let one = sem.try_acquire().unwrap();
+    let many = sem.try_acquire_many(1 << 20).unwrap();
+    assert_eq!(sem.available_permits(), MAX - 1 - (1 << 20));
+    drop(one);
+    drop(many);
+    assert_eq!(sem.available_permits(), MAX);
+    assert_eq!(sem.forget_permits(usize::MAX), MAX);
+    sem.add_permits(MAX);
+    sem.close();
+    assert_eq!(sem.available_permits(), MAX);
+}
+
+#[test]
+fn add_permits_up_to_the_limit_and_not_beyond() {
+    for there in [0, 1, 5, MAX - 1, MAX] {
+        let sem = Semaphore::new(there);
+        for too_many in [MAX - there + 1, MAX + 1, usize::MAX - 1, usize::MAX] {
+            let text = panic_of(|| sem.add_permits(too_many));
+            assert!(text.contains("MAX_PERMITS"), "{text}");
+            assert_eq!(sem.available_permits(), there, "nothing has changed");
+        }
+        sem.add_permits(MAX - there);
+        sem.add_permits(0);
+        assert_eq!(sem.available_permits(), MAX);
+    }
+}
+
+#[test]
+fn add_permits_beyond_the_limit_after_close_changes_nothing() {
+    let sem = Semaphore::new(3);
+    sem.close();
+    assert!(panic_of(|| sem.add_permits(MAX)).contains("MAX_PERMITS"));
+    assert_eq!(sem.available_permits(), 3);
+    assert!(sem.is_closed());
+}
+
+#[test]
+fn add_permits_beyond_the_limit_serves_nobody() {
+    let sem = Semaphore::new(1);
+    let mut first = wait(sem.acquire_many(2));
+    let mut second = wait(sem.acquire());
+    for too_many in [MAX + 1, usize::MAX] {
+        assert!(panic_of(|| sem.add_permits(too_many)).contains("MAX_PERMITS"));
+        waits(&mut first);
+        waits(&mut second);
+    }
+    // What the line takes is not available, so as many as this fit.
+    sem.add_permits(MAX);
+    served(&mut second).unwrap().forget();
+    assert_eq!(sem.available_permits(), MAX - 2);
+    drop(served(&mut first).unwrap());
+    assert_eq!(sem.available_permits(), MAX);
+}
+
+#[test]
+#[cfg(target_pointer_width = "64")]
+fn the_biggest_request_waits_for_all_of_it() {
+    let sem = Arc::new(Semaphore::new(0));
+    let mut biggest = wait(sem.acquire_many(u32::MAX));
+    let mut owned = wait(Arc::clone(&sem).acquire_many_owned(u32::MAX));
+    sem.add_permits(u32::MAX as usize - 1);
+    waits(&mut biggest);
+    sem.add_permits(1);
+    let permits = served(&mut biggest).unwrap();
+    assert_eq!(permits.num_permits(), u32::MAX as usize);
+    waits(&mut owned);
+    drop(permits);
+    drop(served(&mut owned).unwrap());
+    assert_eq!(sem.available_permits(), u32::MAX as usize);
+}
+
+#[test]
+#[cfg(target_pointer_width = "64")]
+fn many_of_the_biggest_requests_can_wait() {
+    let sem = Semaphore::new(0);
+    let mut line: Vec<_> = (0..10_000).map(|_| wait(sem.acquire_many(u32::MAX))).collect();
+    assert_eq!(sem.available_permits(), 0);
+    let all = line.len() * (u32::MAX as usize) + 7;
+    sem.add_permits(all);
+    assert_eq!(sem.available_permits(), 7);
+    for task in &mut line {
+        drop(served(task).unwrap());
+    }
+    assert_eq!(sem.available_permits(), all);
+}

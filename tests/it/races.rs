@@ -1,0 +1,297 @@
+//! Two or three threads, a few steps each, started at the same instant, many times over: where
+//! `stress` keeps everything busy for long, this meets in the short moments between two steps, and
+//! looks at everything when the dust has settled.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Poll, Waker};
+use std::thread;
+
+use fastrand::Rng;
+use semafair::{AcquireOwned, OwnedSemaphorePermit, Semaphore};
+
+use crate::support::{Wakes, poll, seed};
+
+/// One who waits.
+struct Waiter {
+    future: AcquireOwned,
+    wakes: Arc<Wakes>,
+    /// Its number in the line, for those who came before the race; they came in this order.
+    number: Option<usize>,
+    wants: usize,
+}
+
+impl Waiter {
+    fn new(sem: &Arc<Semaphore>, n: u32, number: Option<usize>) -> Self {
+        Self {
+            future: Arc::clone(sem).acquire_many_owned(n),
+            wakes: Wakes::new(),
+            number,
+            wants: n as usize,
+        }
+    }
+}
+
+/// What one thread does in a race, and what it owns.
+#[derive(Default)]
+struct Side {
+    /// Lets so many turns pass before it starts.
+    delay: u8,
+    steps: Vec<Step>,
+    waiters: Vec<Waiter>,
+    permits: Vec<OwnedSemaphorePermit>,
+    added: usize,
+    forgotten: usize,
+    /// Who was granted what: a number of the line, or `None` for one who came in the race.
+    granted: Vec<Option<usize>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Ask(u32),
+    AskAgain,
+    Leave,
+    LeaveLast,
+    Release,
+    ReleaseOne,
+    Try(u32),
+    Add(usize),
+    Forget,
+    Close,
+}
+
+impl Step {
+    fn random(rng: &mut Rng, may_close: bool) -> Self {
+        match rng.u8(..16) {
+            0..3 => Self::Ask(rng.u32(1..4)),
+            3..5 => Self::AskAgain,
+            5..7 => Self::Leave,
+            7 => Self::LeaveLast,
+            8..10 => Self::Release,
+            10 => Self::ReleaseOne,
+            11 => Self::Try(rng.u32(1..3)),
+            12..14 => Self::Add(rng.usize(1..4)),
+            14 => Self::Forget,
+            _ if may_close => Self::Close,
+            _ => Self::Add(1),
+        }
+    }
+}
+
+impl Side {
+    fn new(rng: &mut Rng, may_close: bool) -> Self {
+        Self {
+            delay: rng.u8(..40),
+            steps: (0..rng.u8(1..4)).map(|_| Step::random(rng, may_close)).collect(),
+            ..Self::default()
+        }
+    }
+
+    fn run(&mut self, sem: &Arc<Semaphore>) {
+        for _ in 0..self.delay {
+            std::hint::spin_loop();
+        }
+        for i in 0..self.steps.len() {
+            self.step(sem, self.steps[i]);
+        }
+    }
+
+    fn step(&mut self, sem: &Arc<Semaphore>, step: Step) {
+        match step {
+            Step::Ask(n) => self.ask(Waiter::new(sem, n, None)),
+            Step::AskAgain => {
+                if let Some(waiter) = self.waiters.pop() {
+                    self.ask(waiter);
+                }
+            }
+            Step::Leave => drop((!self.waiters.is_empty()).then(|| self.waiters.remove(0))),
+            Step::LeaveLast => drop(self.waiters.pop()),
+            Step::Release => drop(self.permits.pop()),
+            Step::ReleaseOne => drop(self.permits.last_mut().and_then(|permit| permit.split(1))),
+            Step::Try(n) => {
+                if let Ok(permit) = Arc::clone(sem).try_acquire_many_owned(n) {
+                    self.granted.push(None);
+                    self.permits.push(permit);
+                }
+            }
+            Step::Add(n) => {
+                self.added += n;
+                sem.add_permits(n);
+            }
+            Step::Forget => self.forgotten += sem.forget_permits(1),
+            Step::Close => sem.close(),
+        }
+    }
+
+    /// Polls, with a waker of its own.
+    fn ask(&mut self, mut waiter: Waiter) {
+        let wakes = Wakes::new();
+        match wakes.poll(&mut waiter.future) {
+            Poll::Pending => self.waiters.push(Waiter { wakes, ..waiter }),
+            Poll::Ready(Ok(permit)) => {
+                self.granted.push(waiter.number);
+                self.permits.push(permit);
+            }
+            Poll::Ready(Err(_)) => {}
+        }
+    }
+}
+
+/// Where the threads meet.
+#[derive(Default)]
+struct Track {
+    /// The number of the round that may run.
+    round: AtomicUsize,
+    /// How many times another thread was ready with its side.
+    finished: AtomicUsize,
+    /// The sides that the other threads run.
+    sides: [Mutex<Option<(Arc<Semaphore>, Side)>>; 2],
+}
+
+impl Track {
+    /// Waits on the processor: a thread that has to be woken comes too late for a race.
+    fn until(done: impl Fn() -> bool) {
+        let mut turns = 0_u32;
+        while !done() {
+            turns += 1;
+            if turns % 500 == 0 {
+                thread::yield_now();
+            }
+            std::hint::spin_loop();
+        }
+    }
+
+    fn side(&self, index: usize) -> Option<(Arc<Semaphore>, Side)> {
+        self.sides[index].lock().unwrap().take()
+    }
+
+    /// What another thread does in all rounds.
+    fn other(&self, index: usize, rounds: usize) {
+        let _end = OnPanic(|| self.finished.store(usize::MAX, Ordering::SeqCst));
+        for round in 1..=rounds {
+            Self::until(|| self.round.load(Ordering::SeqCst) >= round);
+            // None: it is over.
+            let Some((sem, mut side)) = self.side(index) else { return };
+            side.run(&sem);
+            *self.sides[index].lock().unwrap() = Some((sem, side));
+            self.finished.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+}
+
+/// Does something if the thread panics.
+struct OnPanic<F: Fn()>(F);
+
+impl<F: Fn()> Drop for OnPanic<F> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            (self.0)();
+        }
+    }
+}
+
+fn races(sides: usize, rounds: usize) {
+    let mut rng = Rng::with_seed(seed());
+    let track = Track::default();
+    thread::scope(|scope| {
+        for index in 0..sides - 1 {
+            let track = &track;
+            scope.spawn(move || track.other(index, rounds));
+        }
+        let _end = OnPanic(|| track.round.store(usize::MAX, Ordering::SeqCst));
+        for round in 1..=rounds {
+            let (sem, total, mut all) = start(&mut rng, sides);
+            let steps: Vec<_> = all.iter().map(|side| side.steps.clone()).collect();
+            let _what = OnPanic(|| println!("round {round}: {steps:?}"));
+            for (slot, side) in track.sides.iter().zip(all.drain(1..)) {
+                *slot.lock().unwrap() = Some((Arc::clone(&sem), side));
+            }
+            track.round.store(round, Ordering::SeqCst);
+            all[0].run(&sem);
+            Track::until(|| track.finished.load(Ordering::SeqCst) >= round * (sides - 1));
+            let others = (0..sides - 1).map(|i| track.side(i).expect("its thread panicked").1);
+            all.extend(others);
+            finish(&mut rng, &sem, total, all);
+        }
+    });
+}
+
+/// A line of some, permits in some hands, and random steps for everyone. Also says how many permits
+/// there are.
+fn start(rng: &mut Rng, sides: usize) -> (Arc<Semaphore>, usize, Vec<Side>) {
+    let may_close = rng.u8(..3) == 0;
+    let mut all: Vec<_> = (0..sides).map(|_| Side::new(rng, may_close)).collect();
+    let sem = Arc::new(Semaphore::new(0));
+    let mut total = 0;
+    for side in &mut all {
+        let n = rng.u32(..3);
+        sem.add_permits(n as usize);
+        side.permits.push(Arc::clone(&sem).try_acquire_many_owned(n).unwrap());
+        total += n as usize;
+    }
+    let free = rng.usize(..3);
+    sem.add_permits(free);
+    for number in 0..rng.usize(..4) {
+        let waiter = Waiter::new(&sem, rng.u32(1..4), Some(number));
+        all[rng.usize(..sides)].ask(waiter);
+    }
+    (sem, total + free, all)
+}
+
+/// Nothing moves any more: everything must be accounted for.
+fn finish(rng: &mut Rng, sem: &Arc<Semaphore>, total: usize, sides: Vec<Side>) {
+    let closed = sem.is_closed();
+    let mut total = total;
+    // All in one hand.
+    let mut rest = Side::default();
+    for side in sides {
+        total = total + side.added - side.forgotten;
+        rest.granted.extend(side.granted);
+        rest.permits.extend(side.permits);
+        for waiter in side.waiters {
+            // Woken once if there is an answer, and not at all if there is none.
+            let woken = waiter.wakes.count();
+            let before = rest.waiters.len();
+            rest.ask(waiter);
+            assert_eq!(woken, usize::from(rest.waiters.len() == before), "woken");
+        }
+    }
+    let out: usize = rest.permits.iter().map(OwnedSemaphorePermit::num_permits).sum();
+    // Those behind one who still waits have waited in vain.
+    let first = rest.waiters.iter().filter_map(|waiter| waiter.number).min();
+    if let Some(first) = first {
+        for number in &rest.granted {
+            assert!(number.is_some_and(|number| number < first), "{number:?} overtook {first}");
+        }
+    }
+    if rest.waiters.is_empty() {
+        assert_eq!(sem.available_permits(), total - out);
+    } else {
+        assert!(!closed, "somebody waits though it is closed");
+        assert_eq!(sem.available_permits(), 0);
+        // What is not out, the head has; it is not enough for it.
+        let heads = rest.waiters.iter().filter(|waiter| waiter.number == first);
+        let wants = heads.map(|waiter| waiter.wants).max().unwrap();
+        assert!(total - out < wants, "{} units lie about", total - out);
+    }
+    // Some leave, and there is enough for the others: they hear of it.
+    rest.waiters.retain(|_| rng.u8(..3) > 0);
+    let needed = rest.waiters.iter().map(|waiter| waiter.wants).sum();
+    sem.add_permits(needed);
+    for mut waiter in rest.waiters.drain(..) {
+        assert_eq!(waiter.wakes.count(), 1, "enough for all");
+        assert!(matches!(poll(&mut waiter.future, Waker::noop()), Poll::Ready(Ok(_))));
+    }
+    drop(rest);
+    assert_eq!(sem.available_permits(), total + needed);
+}
+
+#[test]
+fn of_two() {
+    races(2, 60_000);
+}
+
+#[test]
+fn of_three() {
+    races(3, 10_000);
+}

@@ -1,0 +1,109 @@
+//! What the other modules share: seeds, wakers that count, and a few short hands.
+
+use std::any::Any;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+
+use tokio_test::task::{self, Spawn};
+
+pub(crate) use crate::watchdog::watch;
+
+/// The seed of this test: from `SEMAFAIR_SEED`, or a fresh one. libtest shows it if the test fails.
+pub(crate) fn seed() -> u64 {
+    watch();
+    let seed = match std::env::var("SEMAFAIR_SEED") {
+        Ok(seed) => seed.parse().expect("SEMAFAIR_SEED is a number"),
+        Err(_) => fastrand::u64(..),
+    };
+    println!("SEMAFAIR_SEED={seed}");
+    seed
+}
+
+/// Polls `future` for the first time, and finds it waiting.
+#[track_caller]
+pub(crate) fn wait<F: Future>(future: F) -> Spawn<F> {
+    watch();
+    let mut task = task::spawn(future);
+    assert!(task.poll().is_pending(), "it should wait");
+    task
+}
+
+/// Finds out that a waiting future was woken, and gives what its poll gives then.
+#[track_caller]
+pub(crate) fn served<F: Future>(task: &mut Spawn<F>) -> F::Output {
+    assert!(task.is_woken(), "it should have been woken");
+    match task.poll() {
+        Poll::Ready(output) => output,
+        Poll::Pending => panic!("it should have been served"),
+    }
+}
+
+/// Finds out that a waiting future was not woken, and still waits.
+#[track_caller]
+pub(crate) fn waits<F: Future>(task: &mut Spawn<F>) {
+    assert!(!task.is_woken(), "it should not have been woken");
+    assert!(task.poll().is_pending(), "it should still wait");
+}
+
+/// Counts how often it is woken.
+#[derive(Debug, Default)]
+pub(crate) struct Wakes(AtomicUsize);
+
+impl Wakes {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::default()
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.0.load(Ordering::SeqCst)
+    }
+
+    /// A waker of its own: it tells from `Arc::strong_count` how many of its clones are alive.
+    pub(crate) fn waker(self: &Arc<Self>) -> Waker {
+        Waker::from(Arc::clone(self))
+    }
+
+    /// Polls `future` with a waker of this counter.
+    pub(crate) fn poll<F: Future + Unpin>(self: &Arc<Self>, future: &mut F) -> Poll<F::Output> {
+        poll(future, &self.waker())
+    }
+}
+
+impl Wake for Wakes {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+pub(crate) fn poll<F: Future + Unpin>(future: &mut F, waker: &Waker) -> Poll<F::Output> {
+    watch();
+    Pin::new(future).poll(&mut Context::from_waker(waker))
+}
+
+/// The message of the panic that `f` must end in.
+#[track_caller]
+pub(crate) fn panic_of<R>(f: impl FnOnce() -> R) -> String {
+    watch();
+    match catch_unwind(AssertUnwindSafe(f)) {
+        Ok(_) => panic!("it should have panicked"),
+        Err(payload) => message(payload.as_ref()),
+    }
+}
+
+fn message(payload: &(dyn Any + Send)) -> String {
+    if let Some(text) = payload.downcast_ref::<&str>() {
+        (*text).to_owned()
+    } else if let Some(text) = payload.downcast_ref::<String>() {
+        text.clone()
+    } else {
+        "a payload that is no text".to_owned()
+    }
+}
