@@ -61,8 +61,9 @@ const TOO_MANY: &str = match usize::BITS {
 ///
 /// [`close`] is a point in the total order. Permits that were granted before it are granted,
 /// whenever the future is polled (tokio returns an error then); all others are refused. Requests
-/// that ended by it no longer count: [`available_permits`] tells what is really there, whether or
-/// not their futures have been polled since. An acquire that is refused while the semaphore is
+/// that ended by it no longer count: [`available_permits`] tells what is free, whether or not their
+/// futures have been polled since. (What had been put aside for one that wanted more comes back when
+/// that one is polled or dropped.) An acquire that is refused while the semaphore is
 /// being closed may make it tell less for a moment.
 ///
 /// # Examples

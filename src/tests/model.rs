@@ -83,12 +83,14 @@ struct Alarm(AtomicBool);
 
 impl Wake for Alarm {
     fn wake(self: Arc<Self>) {
+        // ORDERING: SeqCst. The test's own note; nothing hangs on its order.
         self.0.store(true, Ordering::SeqCst);
     }
 }
 
 impl Waiter {
     pub(super) fn poll(&mut self) -> Poll<Option<OwnedSemaphorePermit>> {
+        // ORDERING: SeqCst. The test's own note; nothing hangs on its order.
         self.alarm.0.store(false, Ordering::SeqCst);
         let waker = Waker::from(self.alarm.clone());
         let future = self.future.as_mut().expect("polled before its end");
@@ -110,6 +112,7 @@ impl Waiter {
     }
 
     pub(super) fn is_woken(&self) -> bool {
+        // ORDERING: SeqCst. The test's own note; nothing hangs on its order.
         self.alarm.0.load(Ordering::SeqCst)
     }
 

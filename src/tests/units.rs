@@ -18,12 +18,14 @@ struct Count(AtomicUsize);
 
 impl Wake for Count {
     fn wake(self: Arc<Self>) {
+        // ORDERING: SeqCst. The test's own note; nothing hangs on its order.
         self.0.fetch_add(1, Ordering::SeqCst);
     }
 }
 
 impl Count {
     fn get(&self) -> usize {
+        // ORDERING: SeqCst. The test's own note; nothing hangs on its order.
         self.0.load(Ordering::SeqCst)
     }
 }

@@ -241,11 +241,13 @@ fn start(rng: &mut Rng, sides: usize) -> (Arc<Semaphore>, usize, Vec<Side>) {
 /// Nothing moves any more: everything must be accounted for.
 fn finish(rng: &mut Rng, sem: &Arc<Semaphore>, total: usize, sides: Vec<Side>) {
     let closed = sem.is_closed();
-    let mut total = total;
+    // One may have forgotten what another added.
+    let added: usize = sides.iter().map(|side| side.added).sum();
+    let forgotten: usize = sides.iter().map(|side| side.forgotten).sum();
+    let total = total + added - forgotten;
     // All in one hand.
     let mut rest = Side::default();
     for side in sides {
-        total = total + side.added - side.forgotten;
         rest.granted.extend(side.granted);
         rest.permits.extend(side.permits);
         for waiter in side.waiters {
