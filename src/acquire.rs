@@ -155,7 +155,7 @@ impl Semaphore {
     /// # Panics
     ///
     /// The first poll panics if `n` exceeds [`Semaphore::MAX_PERMITS`], which it can on 32-bit
-    /// machines only, or if more than 2^60 permits are being waited for.
+    /// machines only, or if more than 2^59 permits are being waited for.
     ///
     /// # Examples
     ///

@@ -1,13 +1,13 @@
 //! The one word that every acquire and release changes: how many permits are free, or owed.
 //!
 //! ```text
-//!   -2^62 + p                 -2^61      -2^60        0                      2^61
-//!   ....... closed, p free ......|... refused .|.. owed ..|...... free ......|
+//!   -12      -8         -3    -1     0          4          8    times 2^59
+//!    |. closed, free .|..|.....|.owed.|.. free ..|..........|
 //! ```
 //!
 //! Zero or more: so many permits are free. Below zero: so many units are asked for by waiters and
-//! not yet on their way to them (I1 in `line/README.md`). Closing subtracts 2^62, so that one
-//! signed comparison tells a plain success from everything else, closed included.
+//! not yet on their way to them (I1 in `line/README.md`). Closing subtracts 12 times 2^59, so that
+//! one signed comparison tells a plain success from everything else, closed included.
 //!
 //! Once closed, the word is a plain signed count: nobody waits any more, and nothing is owed. It
 //! dips below the closed zero for as long as a refused acquire has not put back what it took.
@@ -17,12 +17,13 @@ use core::fmt;
 use crate::sync::{AcqRel, Acquire, AtomicI64, const_fn};
 
 /// What closing subtracts.
-const CLOSED: i64 = 1 << 62;
-/// Below this the word is closed. Halfway, so that neither kind can drift into the other.
-const CLOSED_BELOW: i64 = -(1 << 61);
-/// An acquire that finds more units owed than this is refused: [`CLOSED_BELOW`] stays out of
-/// reach by 2^28 further requests of the largest size at the same instant.
-const MOST_OWED: i64 = 1 << 60;
+const CLOSED: i64 = 12 << 59;
+/// Below this the word is closed. Out of reach from both sides: a closed word with all permits
+/// there can be free, while as many again come back that are too many, is at -4 times 2^59.
+const CLOSED_BELOW: i64 = -(3 << 59);
+/// An acquire that finds more units owed than this is refused. It would take 2^28 requests of the
+/// largest size, on their way at the same instant, to come from here to [`CLOSED_BELOW`].
+const MOST_OWED: i64 = 1 << 59;
 
 /// The most permits there can be: tokio's limit, so that code moves over unchanged.
 pub(crate) const MAX_PERMITS: usize = usize::MAX >> 3;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::error::TryAcquireError;
 use crate::semaphore::Semaphore;
+use crate::wakes::Wakes;
 
 /// Permits of a semaphore, given back when dropped.
 ///
@@ -281,7 +282,12 @@ impl Semaphore {
     fn try_take(&self, n: u32) -> Result<(), TryAcquireError> {
         Self::check_request(n);
         self.balance.try_take(n).map_err(|seen| {
-            if seen.is_closed() { TryAcquireError::Closed } else { TryAcquireError::NoPermits }
+            if seen.is_closed() {
+                self.help_close(&mut Wakes::new());
+                TryAcquireError::Closed
+            } else {
+                TryAcquireError::NoPermits
+            }
         })
     }
 }

@@ -82,15 +82,15 @@ impl Request {
         }
         // The units are asked for, and must not stay so if what follows panics.
         let asking = Asking { semaphore, request: self, seen };
-        assert!(!seen.is_overdrawn(), "more than 2^60 permits are being waited for");
+        assert!(!seen.is_overdrawn(), "more than 2^59 permits are being waited for");
         let waker = cx.waker().clone();
         core::mem::forget(asking);
 
         let delivered = self.join(semaphore, seen, Some(waker));
         match self.stage {
             Stage::Over => Poll::Ready(Err(AcquireError::closed())),
-            Stage::Waiting if !delivered => Poll::Pending,
-            _ => self.outcome(semaphore, Place::look),
+            Stage::Waiting if !delivered && !semaphore.is_closed() => Poll::Pending,
+            _ => self.outcome(semaphore, |place| place.look()),
         }
     }
 
@@ -139,10 +139,16 @@ impl Request {
     fn outcome(
         &mut self,
         semaphore: &Semaphore,
-        look: impl FnOnce(&Place) -> Look,
+        look: impl FnOnce(&mut Place) -> Look,
     ) -> Poll<Result<(), AcquireError>> {
-        let result = match self.place.as_ref().map_or(Look::Granted, look) {
-            Look::Waiting { .. } => return Poll::Pending,
+        let result = match self.place.as_mut().map_or(Look::Granted, look) {
+            Look::Waiting { .. } => {
+                // Whoever closes wakes us: see to it that somebody does.
+                if semaphore.is_closed() {
+                    semaphore.help_close(&mut Wakes::new());
+                }
+                return Poll::Pending;
+            }
             Look::Granted => Ok(()),
             Look::Closed { missing } => {
                 semaphore.balance.settle(i64::from(self.permits - missing));
@@ -204,6 +210,7 @@ impl Request {
             Withdrawn::Closed => {
                 let Vacated { over, waker: _waker } = line.vacate(place, missing, 0);
                 semaphore.balance.settle(i64::from(had) + over);
+                semaphore.help_close(&mut Wakes::new());
             }
         }
     }

@@ -337,6 +337,7 @@ impl Semaphore {
     }
 
     /// Brings a close to its end whose thread may have been stopped.
+    #[cold]
     pub(crate) fn help_close(&self, wakes: &mut Wakes) {
         if let Some(line) = self.line.get() {
             if !line.is_closed() {

@@ -10,6 +10,8 @@
 //! all cells of a segment are satisfied; in the middle by a [`List::sweep`], when more than half of
 //! the linked segments are finished. Anybody may, at any time, and nobody waits for another.
 
+use core::ptr::NonNull;
+
 use super::reclaim::{Guard, Hazards, Head, Source, append_to};
 use super::segment::{Ended, Place, Position, Retired, Segment, Tail};
 use crate::sync::{AtomicIsize, Relaxed, dekker};
@@ -39,6 +41,16 @@ impl List {
             linked: AtomicIsize::new(1),
             dead: AtomicIsize::new(0),
         }
+    }
+
+    #[cfg(all(test, semafair_loom))]
+    pub(super) fn hazards(&self) -> &Hazards {
+        &self.hazards
+    }
+
+    #[cfg(all(test, semafair_loom))]
+    pub(super) fn head(&self) -> Source<'_> {
+        Source::Head(&self.head)
     }
 
     pub(super) fn tail(&self) -> Position {
@@ -110,9 +122,7 @@ impl List {
         if !self.leave_tail(segment) {
             return None;
         }
-        let next = segment.freeze_next();
-        let gone = core::ptr::from_ref(segment).cast_mut();
-        let retired = if self.head.unlink(gone, next) { self.unlinked(segment) } else { None };
+        let retired = self.unlink(None, &guard).flatten();
         let first = guard.move_to(Source::Head(&self.head));
         if let Some(retired) = retired {
             self.hazards.retire(retired);
@@ -181,10 +191,10 @@ impl List {
     }
 
     /// Counts a segment as unlinked; whoever unlinked it is here.
-    fn unlinked(&self, segment: &Segment) -> Option<Retired> {
+    fn unlinked(&self, segment: NonNull<Segment>) -> Option<Retired> {
         // ORDERING: Relaxed. Pairs with nothing, as in `ended`.
         self.linked.fetch_sub(1, Relaxed);
-        let retired = segment.unlinked();
+        let retired = Segment::unlinked(segment);
         if retired.is_some() {
             // ORDERING: Relaxed, as above.
             self.dead.fetch_sub(1, Relaxed);
@@ -210,7 +220,7 @@ impl List {
                     if !self.leave_tail(guard.segment()) {
                         return;
                     }
-                    let Some(retired) = self.unlink(before.as_ref(), guard.segment()) else {
+                    let Some(retired) = self.unlink(before.as_ref(), &guard) else {
                         continue 'again;
                     };
                     let moved = guard.move_to(match &before {
@@ -233,13 +243,17 @@ impl List {
     }
 
     /// Unlinks the segment after `before`, or the first; `None` if it is not there any more.
-    fn unlink(&self, before: Option<&Guard<'_>>, segment: &Segment) -> Option<Option<Retired>> {
-        let next = segment.freeze_next();
-        let gone = core::ptr::from_ref(segment).cast_mut();
+    pub(super) fn unlink(
+        &self,
+        before: Option<&Guard<'_>>,
+        segment: &Guard<'_>,
+    ) -> Option<Option<Retired>> {
+        let next = segment.segment().freeze_next();
+        let gone = segment.pointer().as_ptr();
         let unlinked = match before {
             None => self.head.unlink(gone, next),
             Some(before) => before.segment().replace_next(gone, next),
         };
-        unlinked.then(|| self.unlinked(segment))
+        unlinked.then(|| self.unlinked(segment.pointer()))
     }
 }

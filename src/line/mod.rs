@@ -10,6 +10,10 @@ mod segment;
 mod state;
 mod walk;
 
+#[cfg(test)]
+#[path = "../tests/line.rs"]
+mod tests;
+
 use core::task::Waker;
 
 use self::cell::{Cell, Published};
@@ -160,7 +164,7 @@ impl Place {
     }
 
     /// The same, and `waker` is whom to wake when that changes.
-    pub(crate) fn register(&self, waker: &Waker) -> Look {
+    pub(crate) fn register(&mut self, waker: &Waker) -> Look {
         self.cell().register(waker)
     }
 

@@ -116,6 +116,9 @@ impl Hazards {
 
     /// Goes on from slot `first` of this block. Nobody before it looks at the segment, or will:
     /// it was unlinked before they were read.
+    ///
+    /// What comes out of a slot may be what the slot's owner of now looks at: it was put in for that
+    /// owner, after we read the slot. So that very slot is read again.
     fn hand_over_from(&self, first: usize, mut segment: *mut Segment) {
         let (mut block, mut first) = (self, first);
         dekker();
@@ -123,10 +126,10 @@ impl Hazards {
             for slot in &block.slots[first..] {
                 // ORDERING: SeqCst. The total order is for D2: "unlink, then read the hazards".
                 // Acquire pairs with the store by which the owner left: its looks came before.
-                if slot.hazard.load(SeqCst) == segment {
+                while slot.hazard.load(SeqCst) == segment {
                     // ORDERING: AcqRel. Pairs with itself and `Guard::collect`: the segment's end
-                    // is passed on with it. What was here before is looked at by nobody up to
-                    // this slot, for the same reason, and takes its place.
+                    // is passed on with it. What was here before takes its place: nobody in a slot
+                    // before this looks at it, for the same reason.
                     segment = slot.handed_over.swap(segment, AcqRel);
                     if segment.is_null() {
                         return;
@@ -171,6 +174,12 @@ pub(super) struct Guard<'a> {
 }
 
 impl Guard<'_> {
+    /// The segment, for when its end is near: see [`Segment::hand_on`].
+    #[inline]
+    pub(super) fn pointer(&self) -> NonNull<Segment> {
+        self.segment
+    }
+
     #[inline]
     pub(super) fn segment(&self) -> &Segment {
         // SAFETY: `validate` was true: the source led here after the hazard was set, so whoever
@@ -188,9 +197,16 @@ impl Guard<'_> {
 
     /// Reads the source until what it says is what we protect.
     #[inline]
-    fn validate(self, source: Source<'_>) -> Option<Self> {
+    fn validate(mut self, source: Source<'_>) -> Option<Self> {
         dekker();
-        if source.read() == self.segment.as_ptr() { Some(self) } else { self.follow(source) }
+        match NonNull::new(source.read()) {
+            Some(segment) if segment == self.segment => {
+                // The same address, but perhaps another segment than was read before.
+                self.segment = segment;
+                Some(self)
+            }
+            _ => self.follow(source),
+        }
     }
 
     #[cold]
@@ -198,6 +214,7 @@ impl Guard<'_> {
         loop {
             let segment = NonNull::new(source.read())?;
             if segment == self.segment {
+                self.segment = segment;
                 return Some(self);
             }
             self.set(segment);
@@ -232,7 +249,7 @@ impl Guard<'_> {
         // ORDERING: AcqRel. Pairs with `hand_over_from`, as said there.
         let segment = self.slot().handed_over.swap(ptr::null_mut(), AcqRel);
         if !segment.is_null() {
-            self.block.hand_over_from(self.index + 1, segment);
+            self.block.hand_over_from(self.index, segment);
         }
     }
 }

@@ -141,12 +141,16 @@ impl Place {
         self.0.as_ptr().addr() & INDEX
     }
 
+    fn pointer(&self) -> NonNull<Segment> {
+        let segment = Position(self.0.as_ptr()).segment();
+        NonNull::new(segment).expect("a place is in a segment")
+    }
+
     #[inline]
     pub(super) fn segment(&self) -> &Segment {
-        let segment = Position(self.0.as_ptr()).segment();
-        // SAFETY: I2: this cell is not finished, or its mark not handed on, so the segment is
-        // neither FINISHED nor freed; and until it is, all use it by shared reference.
-        unsafe { &*segment }
+        // SAFETY: I2: this cell is not finished, so the segment is neither FINISHED nor freed; and
+        // until it is, all use it by shared reference.
+        unsafe { self.pointer().as_ref() }
     }
 
     #[inline]
@@ -174,7 +178,7 @@ impl Place {
         match finish {
             // The segment may be freed by now.
             Finish::Plain => Ended::No,
-            Finish::Watched => self.segment().hand_on(self.index(), finish),
+            Finish::Watched => Segment::hand_on(self.pointer(), self.index(), finish),
         }
     }
 }
@@ -228,7 +232,10 @@ impl Segment {
     pub(super) fn hint(&self) -> usize {
         // ORDERING: Acquire. Pairs with `set_hint`: who serves a cell comes after all who passed
         // over those before it.
-        self.hint.load(Acquire) as usize
+        let hint = self.hint.load(Acquire);
+        #[cfg(all(test, semafair_loom))]
+        assert_ne!(hint, POISON, "a segment was walked after it was freed");
+        hint as usize
     }
 
     /// Says that all cells below `cell` are satisfied.
@@ -244,6 +251,8 @@ impl Segment {
         // ORDERING: SeqCst. Acquire pairs with `append` and `replace_next`: the segment is seen
         // initialised. The total order is for D2: "protect, then read the source again".
         let next = self.next.load(SeqCst);
+        #[cfg(all(test, semafair_loom))]
+        assert_ne!(next.addr(), usize::MAX, "a segment was used after it was freed");
         (next.map_addr(|addr| addr & !FROZEN), next.addr() & FROZEN != 0)
     }
 
@@ -261,17 +270,20 @@ impl Segment {
     ///
     /// Transition: `next -> next, FROZEN` (whoever unlinks). It cannot fail.
     pub(super) fn freeze_next(&self) -> *mut Segment {
-        // ORDERING: Acquire, as `next`.
-        let mut next = self.next.load(Acquire);
+        // ORDERING: SeqCst, as `next`.
+        let mut next = self.next.load(SeqCst);
         while next.addr() & FROZEN == 0 {
             debug_assert!(!next.is_null(), "the last segment is not unlinked");
             let frozen = next.map_addr(|addr| addr | FROZEN);
-            // ORDERING: AcqRel. Release pairs with `next`; Acquire as `next`. Failure: Acquire.
-            match self.next.compare_exchange(next, frozen, AcqRel, Acquire) {
+            // ORDERING: SeqCst. AcqRel pairs with `next`. The total order is for D2: who found
+            // `next` not frozen read it before this, and so before what follows. Failure: SeqCst.
+            match self.next.compare_exchange(next, frozen, SeqCst, SeqCst) {
                 Ok(_) => return next,
                 Err(now) => next = now,
             }
         }
+        #[cfg(all(test, semafair_loom))]
+        assert_ne!(next.addr(), usize::MAX, "a segment was unlinked after it was freed");
         next.map_addr(|addr| addr & !FROZEN)
     }
 
@@ -289,44 +301,56 @@ impl Segment {
         self.ends.load(Acquire) & FINISHED != 0
     }
 
-    /// Hands on the mark that a cell carried which was just finished.
+    /// Hands on the mark that a cell of `this` carried, which was just finished.
     ///
-    /// Until that is done, the segment stays: it is not FINISHED but by the mark.
+    /// Until that is done, the segment stays: it is not FINISHED but by the mark. Afterwards it may
+    /// be freed at any moment, so no reference to it may outlive the call; hence the pointer.
     #[inline]
-    pub(super) fn hand_on(&self, cell: usize, finish: Finish) -> Ended {
+    pub(super) fn hand_on(this: NonNull<Self>, cell: usize, finish: Finish) -> Ended {
         match finish {
             Finish::Plain => Ended::No,
-            Finish::Watched => self.hand_on_below(cell),
+            Finish::Watched => Self::hand_on_below(this, cell),
         }
     }
 
     #[cold]
-    fn hand_on_below(&self, cell: usize) -> Ended {
-        if self.cells[..cell].iter().rev().any(Cell::watch) {
-            return Ended::No;
+    fn hand_on_below(this: NonNull<Self>, cell: usize) -> Ended {
+        {
+            // SAFETY: we carry the mark, so it is not FINISHED, and not freed.
+            let segment = unsafe { this.as_ref() };
+            if segment.cells[..cell].iter().rev().any(Cell::watch) {
+                return Ended::No;
+            }
         }
-        self.end(FINISHED).map_or(Ended::Finished, Ended::Retired)
+        Self::end(this, FINISHED).map_or(Ended::Finished, Ended::Retired)
     }
 
-    /// No pointer of the line leads here any more.
-    pub(super) fn unlinked(&self) -> Option<Retired> {
-        self.end(UNLINKED)
+    /// No pointer of the line leads to `this` any more; the caller protects it.
+    pub(super) fn unlinked(this: NonNull<Self>) -> Option<Retired> {
+        Self::end(this, UNLINKED)
     }
 
-    fn end(&self, end: u32) -> Option<Retired> {
+    fn end(this: NonNull<Self>, end: u32) -> Option<Retired> {
+        // SAFETY: this end is not set yet, so nobody has retired it (I3).
+        let ends = unsafe { &this.as_ref().ends };
         // ORDERING: AcqRel. Pairs with itself: who sets the second sees all that came before the
         // first, and frees.
-        let before = self.ends.fetch_or(end, AcqRel);
+        let before = ends.fetch_or(end, AcqRel);
         #[cfg(all(test, semafair_loom))]
         assert_ne!(before, POISON, "a segment ended after it was freed");
         debug_assert_eq!(before & end, 0, "a segment ended twice");
-        (before != 0).then(|| Retired(NonNull::from(self)))
+        (before != 0).then_some(Retired(this))
     }
+
     /// The models' way to free: every later use of this segment panics.
     #[cfg(all(test, semafair_loom))]
     pub(super) fn poison(&self) {
         self.cells.iter().for_each(Cell::poison);
-        // ORDERING: SeqCst. Pairs with `end` and `next`, where a model uses what was freed.
+        // ORDERING: SeqCst. Pairs with `end`, where a model uses what was freed.
         self.ends.store(POISON, SeqCst);
+        // ORDERING: SeqCst. Pairs with `hint`, likewise.
+        self.hint.store(POISON, SeqCst);
+        // ORDERING: SeqCst. Pairs with `next` and `freeze_next`, likewise.
+        self.next.store(ptr::without_provenance_mut(usize::MAX), SeqCst);
     }
 }

@@ -58,7 +58,7 @@ pub(super) fn walk(list: &List, visitor: &mut impl Visitor) -> End {
                     return end;
                 }
             };
-            list.ended(segment.hand_on(index, finish));
+            list.ended(Segment::hand_on(guard.pointer(), index, finish));
             index += 1;
             if last {
                 segment.set_hint(index);
@@ -133,6 +133,11 @@ impl Visitor for Delivery<'_> {
     fn visit(&mut self, list: &List, segment: &Segment, index: usize) -> Visit {
         if self.wakes.is_full() {
             return Visit::Stop(End::BatchFull);
+        }
+        // Somebody in front may have been voided, and nobody behind may be served then: whoever
+        // passed a void cell, or a hint beyond one, sees here that the line was shut before.
+        if list.tail().is_shut() {
+            return Visit::Stop(End::Shut);
         }
         match segment.cells[index].deliver(self.units) {
             Visited::Open => self.at_open(list, segment, index),

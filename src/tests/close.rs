@@ -1,5 +1,7 @@
 //! Closing.
 
+use core::task::Poll;
+
 use super::model::{Bank, check};
 
 /// `PARKED -> VOID`, or nobody in yet: whoever asks at the same time is refused or woken.
@@ -112,6 +114,24 @@ fn a_closed_permit_is_no_permit() {
         drop(permit);
         t.join().unwrap();
         assert!(!refused || bank.semaphore.is_closed());
+        bank.settle(vec![], 1);
+    });
+}
+
+/// Nobody is served who stood behind somebody that was refused.
+#[test]
+fn close_keeps_the_order() {
+    check(|| {
+        let bank = Bank::new(0);
+        let mut one = bank.waiting(1);
+        let mut two = bank.waiting(1);
+        let t = bank.spawn(crate::Semaphore::close);
+        bank.semaphore.add_permits(1);
+        t.join().unwrap();
+        let (one, two) = (one.poll(), two.poll());
+        let granted = |poll: &Poll<Option<_>>| matches!(poll, Poll::Ready(Some(_)));
+        assert!(granted(&one) || !granted(&two), "served behind somebody who was refused");
+        drop((one, two));
         bank.settle(vec![], 1);
     });
 }

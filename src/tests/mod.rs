@@ -4,6 +4,8 @@
 //! preemptions, with segments of two cells and of one, so that they cross the border between
 //! segments all the time. A segment that was freed is kept, poisoned, until that run of the model
 //! ends: whoever uses it is found out, and so is a segment that was never freed.
+//!
+//! `line.rs` is a child of the line, and is declared there.
 
 #[cfg(semafair_loom)]
 mod cancel;
@@ -14,7 +16,7 @@ mod hand_off;
 #[cfg(semafair_loom)]
 pub(crate) mod memory;
 #[cfg(semafair_loom)]
-mod model;
+pub(crate) mod model;
 #[cfg(semafair_loom)]
 mod reclaim;
 #[cfg(not(semafair_loom))]

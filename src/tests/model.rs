@@ -16,7 +16,7 @@ use crate::{AcquireOwned, OwnedSemaphorePermit, Semaphore};
 /// Checks a model, and that it frees all segments.
 ///
 /// A model makes a [`Bank`], lets threads race, joins them, and closes the bank's books.
-pub(super) fn check(model: impl Fn() + Send + Sync + 'static) {
+pub(crate) fn check(model: impl Fn() + Send + Sync + 'static) {
     loom::model(move || memory::checked(&model));
 }
 
@@ -68,6 +68,13 @@ impl Bank {
         }
         assert_eq!(waiters.len(), 0, "somebody sleeps for ever");
         assert_eq!(self.semaphore.available_permits(), total, "permits were lost or invented");
+        if !self.semaphore.is_closed() {
+            // Nor do any lie about in the line.
+            let mut greedy = self.waiter(u32::try_from(total).unwrap() + 1);
+            assert!(greedy.poll().is_pending(), "permits were invented");
+            greedy.cancel();
+            assert_eq!(self.semaphore.available_permits(), total, "permits were lost or invented");
+        }
     }
 }
 

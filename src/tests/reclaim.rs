@@ -36,6 +36,22 @@ fn two_deliver_while_one_finishes() {
     });
 }
 
+/// One who leaves a slot must not take what was handed to the slot's next owner.
+#[test]
+fn two_deliver_while_one_comes_and_goes() {
+    check(|| {
+        let bank = Bank::new(0);
+        let first = bank.waiting(1);
+        let mut left = vec![bank.waiting(1), bank.waiting(1)];
+        let t1 = bank.spawn(|semaphore| semaphore.add_permits(1));
+        let t2 = bank.spawn(move |_| first.visit());
+        bank.semaphore.add_permits(1);
+        t1.join().unwrap();
+        left.extend(t2.join().unwrap());
+        bank.settle(left, 2);
+    });
+}
+
 /// Finished segments in the middle, unlinked by two at once, behind a head that stays.
 #[test]
 fn two_sweep() {

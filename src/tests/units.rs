@@ -36,7 +36,9 @@ fn a_worn_out_slot_wakes_at_once() {
     let line = Line::new();
     let counts: [Arc<Count>; 4] = Default::default();
     let wakers = counts.each_ref().map(|count| Waker::from(count.clone()));
-    let (Joined::Waiting(place), 0) = line.join(2, Some(&wakers[0])) else { panic!("no place") };
+    let (Joined::Waiting(mut place), 0) = line.join(2, Some(&wakers[0])) else {
+        panic!("no place")
+    };
     core::mem::forget(wakers[0].clone()); // the line owns one now
     place.wear_out();
 
@@ -59,14 +61,14 @@ fn a_worn_out_slot_wakes_at_once() {
 /// Nobody can drive the balance so low that it looks closed.
 #[test]
 fn too_much_demand_is_refused() {
-    let owed = (1 << 60) + 1;
+    let owed = (1 << 59) + 1;
     let semaphore = Semaphore { balance: Balance::owing(owed), line: LazyBox::new() };
     assert!(!semaphore.is_closed());
     let mut future = pin!(semaphore.acquire_many(u32::MAX));
     let mut cx = Context::from_waker(Waker::noop());
     let panic = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(&mut cx).is_ready()));
     let message = *panic.expect_err("it was refused").downcast::<&str>().expect("a sentence");
-    assert_eq!(message, "more than 2^60 permits are being waited for");
+    assert_eq!(message, "more than 2^59 permits are being waited for");
     assert_eq!(semaphore.balance.load().owed(), owed.unsigned_abs(), "it asks all the same");
     assert!(!semaphore.is_closed());
 }
@@ -82,4 +84,19 @@ fn a_release_over_the_limit_panics() {
     let message = *dropped.expect_err("one too many").downcast::<String>().expect("a sentence");
     assert!(message.contains("would overflow MAX_PERMITS"), "{message}");
     assert_eq!(semaphore.available_permits(), Semaphore::MAX_PERMITS);
+}
+
+/// A closed semaphore stays closed, however many permits are added to it, and come back.
+#[test]
+fn closed_stays_closed() {
+    let semaphore = Semaphore::new(0);
+    let mut waiter = Box::pin(semaphore.acquire_many(2));
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(waiter.as_mut().poll(&mut cx).is_pending());
+    semaphore.add_permits(1);
+    semaphore.close();
+    semaphore.add_permits(Semaphore::MAX_PERMITS);
+    drop(waiter); // what had been put aside for it comes back
+    assert!(semaphore.is_closed());
+    assert_eq!(semaphore.available_permits(), Semaphore::MAX_PERMITS + 1);
 }
