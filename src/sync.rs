@@ -24,6 +24,19 @@ pub(crate) fn dekker() {
     loom::sync::atomic::fence(SeqCst);
 }
 
+/// A number that tends to differ from thread to thread, and to stay for a thread.
+#[inline]
+pub(crate) fn some_of_thread() -> usize {
+    if cfg!(all(test, semafair_loom)) {
+        // A model must do the same each time.
+        return 0;
+    }
+    let here = 0_u8;
+    // Stacks are some pages apart; a multiplication by 2^64 / phi mixes what is above.
+    let page = core::ptr::from_ref(&here).addr() as u64 >> 14;
+    (page.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 48) as usize
+}
+
 /// Declares a `const fn` that is a plain `fn` for loom, whose atomics cannot be made in `const`.
 macro_rules! const_fn {
     ($(#[$meta:meta])* $vis:vis const fn $($rest:tt)*) => {

@@ -18,7 +18,9 @@ use std::boxed::Box;
 
 use super::cell::Cell;
 use super::segment::{Retired, Segment, Tail};
-use crate::sync::{AcqRel, Acquire, AtomicPtr, Relaxed, Release, SeqCst, const_fn, dekker};
+use crate::sync::{
+    AcqRel, Acquire, AtomicPtr, Relaxed, Release, SeqCst, const_fn, dekker, some_of_thread,
+};
 
 /// Slots of a block.
 const SLOTS: usize = if cfg!(all(test, semafair_loom)) { 2 } else { 8 };
@@ -64,7 +66,7 @@ impl Hazards {
     #[inline]
     pub(super) fn protect(&self, source: Source<'_>) -> Option<Guard<'_>> {
         let segment = NonNull::new(source.read())?;
-        let first = first_slot();
+        let first = some_of_thread() % SLOTS;
         if self.slots[first].claim(segment) {
             Guard { block: self, index: first, segment }.validate(source)
         } else {
@@ -174,8 +176,7 @@ pub(super) struct Guard<'a> {
 }
 
 impl Guard<'_> {
-    /// The segment, for when its end is near: see [`Segment::hand_on`].
-    #[inline]
+    /// The same, for when its end is near: see [`Segment::hand_on`].
     pub(super) fn pointer(&self) -> NonNull<Segment> {
         self.segment
     }
@@ -264,20 +265,6 @@ impl Drop for Guard<'_> {
     }
 }
 
-/// Spreads threads over the slots by where their stacks are.
-#[inline]
-fn first_slot() -> usize {
-    if cfg!(all(test, semafair_loom)) {
-        // A model must do the same each time.
-        return 0;
-    }
-    let here = 0_u8;
-    // Stacks are a page and more apart; a multiplication by 2^64 / phi mixes what is above.
-    let page = ptr::from_ref(&here).addr() as u64 >> 14;
-    let slot = (page.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 61) as usize;
-    slot % SLOTS
-}
-
 /// What a pointer to a segment can be read from, so that the segment can be protected.
 ///
 /// Each leads to a segment only while that is not retired: a segment is retired after the head, or
@@ -357,8 +344,7 @@ fn allocate() -> NonNull<Segment> {
 
 /// # Safety
 ///
-/// - `segment` was made by [`allocate`], and
-/// - nobody looks at it any more, or will.
+/// `segment` was made by [`allocate`], and nobody looks at it any more, or will.
 unsafe fn free(segment: *mut Segment) {
     // SAFETY: the obligations: it was a box, and is nobody else's.
     let segment = unsafe { Box::from_raw(segment) };

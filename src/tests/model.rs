@@ -17,7 +17,10 @@ use crate::{AcquireOwned, OwnedSemaphorePermit, Semaphore};
 ///
 /// A model makes a [`Bank`], lets threads race, joins them, and closes the bank's books.
 pub(crate) fn check(model: impl Fn() + Send + Sync + 'static) {
-    loom::model(move || memory::checked(&model));
+    let mut loom = loom::model::Builder::new();
+    // The longest have a few thousand steps; loom's own limit is for finding loops that spin.
+    loom.max_branches = 20_000;
+    loom.check(move || memory::checked(&model));
 }
 
 /// A semaphore, and the waiters of whom the model keeps account.

@@ -1,6 +1,7 @@
 //! What the crate promises, one module for each promise, seen from outside.
 //!
 //! A run draws its random numbers from a seed that it prints; `SEMAFAIR_SEED=<seed>` takes it back.
+//! `SEMAFAIR_TIMES=100` leaves a hundred times as much to chance.
 
 mod support;
 mod watchdog;

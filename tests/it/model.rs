@@ -10,17 +10,14 @@ use fastrand::Rng;
 use semafair::{Acquire, Semaphore, SemaphorePermit, TryAcquireError};
 
 use crate::support::{Wakes, seed};
-
-/// Whether `close` frees what the first in line had so far. If not, it is free when that waiter is
-/// polled or dropped.
-const CLOSE_FREES_A_PART: bool = false;
+use crate::watchdog::times;
 
 /// What the semaphore must be like.
 #[derive(Debug, Default)]
 struct Model {
     free: usize,
     closed: bool,
-    /// Who had a part at the close, and how much.
+    /// Who had a part at the close, and how much: it is free when that one is polled or dropped.
     part: Option<(usize, usize)>,
     /// In the order of arrival: a name, how much it wants, how much of that it has.
     line: Vec<(usize, usize, usize)>,
@@ -89,13 +86,7 @@ impl Model {
     fn close(&mut self) {
         self.closed = true;
         // Only the first in line can have a part.
-        if let Some((name, _, has)) = self.line.drain(..).next() {
-            if CLOSE_FREES_A_PART {
-                self.free += has;
-            } else {
-                self.part = Some((name, has));
-            }
-        }
+        self.part = self.line.drain(..).next().map(|(name, _, has)| (name, has));
     }
 
     /// Whether who has this name was woken since it was last polled.
@@ -280,7 +271,7 @@ impl<'a> Run<'a> {
 
 fn runs(rounds: usize, steps: usize, may_close: bool) {
     let mut rng = Rng::with_seed(seed());
-    for _ in 0..rounds {
+    for _ in 0..rounds * times() {
         let permits = rng.usize(..8);
         let sem = Semaphore::new(permits);
         let mut run = Run {

@@ -3,7 +3,7 @@
 //! looks at everything when the dust has settled.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Poll, Waker};
 use std::thread;
 
@@ -11,6 +11,7 @@ use fastrand::Rng;
 use semafair::{AcquireOwned, OwnedSemaphorePermit, Semaphore};
 
 use crate::support::{Wakes, poll, seed};
+use crate::watchdog::times;
 
 /// One who waits.
 struct Waiter {
@@ -35,8 +36,8 @@ impl Waiter {
 /// What one thread does in a race, and what it owns.
 #[derive(Default)]
 struct Side {
-    /// Lets so many turns pass before it starts.
-    delay: u8,
+    /// Lets so many short moments pass before it starts.
+    delay: u16,
     steps: Vec<Step>,
     waiters: Vec<Waiter>,
     permits: Vec<OwnedSemaphorePermit>,
@@ -49,7 +50,8 @@ struct Side {
 #[derive(Clone, Copy, Debug)]
 enum Step {
     Ask(u32),
-    AskAgain,
+    /// So many times, for only the last one can miss a wake.
+    AskAgain(u8),
     Leave,
     LeaveLast,
     Release,
@@ -61,10 +63,10 @@ enum Step {
 }
 
 impl Step {
-    fn random(rng: &mut Rng, may_close: bool) -> Self {
+    fn random(rng: &mut Rng) -> Self {
         match rng.u8(..16) {
             0..3 => Self::Ask(rng.u32(1..4)),
-            3..5 => Self::AskAgain,
+            3..5 => Self::AskAgain(rng.u8(1..4)),
             5..7 => Self::Leave,
             7 => Self::LeaveLast,
             8..10 => Self::Release,
@@ -72,24 +74,25 @@ impl Step {
             11 => Self::Try(rng.u32(1..3)),
             12..14 => Self::Add(rng.usize(1..4)),
             14 => Self::Forget,
-            _ if may_close => Self::Close,
-            _ => Self::Add(1),
+            _ => Self::Close,
         }
+    }
+
+    /// Often a single one: then the threads meet in it.
+    fn some(rng: &mut Rng) -> Vec<Self> {
+        let len = [1, 1, 2, 3][rng.usize(..4)];
+        (0..len).map(|_| Self::random(rng)).collect()
     }
 }
 
 impl Side {
-    fn new(rng: &mut Rng, may_close: bool) -> Self {
-        Self {
-            delay: rng.u8(..40),
-            steps: (0..rng.u8(1..4)).map(|_| Step::random(rng, may_close)).collect(),
-            ..Self::default()
-        }
+    fn new(steps: Vec<Step>, rng: &mut Rng) -> Self {
+        Self { delay: rng.u16(..200), steps, ..Self::default() }
     }
 
     fn run(&mut self, sem: &Arc<Semaphore>) {
         for _ in 0..self.delay {
-            std::hint::spin_loop();
+            std::hint::black_box(());
         }
         for i in 0..self.steps.len() {
             self.step(sem, self.steps[i]);
@@ -99,11 +102,11 @@ impl Side {
     fn step(&mut self, sem: &Arc<Semaphore>, step: Step) {
         match step {
             Step::Ask(n) => self.ask(Waiter::new(sem, n, None)),
-            Step::AskAgain => {
+            Step::AskAgain(times) => (0..times).for_each(|_| {
                 if let Some(waiter) = self.waiters.pop() {
                     self.ask(waiter);
                 }
-            }
+            }),
             Step::Leave => drop((!self.waiters.is_empty()).then(|| self.waiters.remove(0))),
             Step::LeaveLast => drop(self.waiters.pop()),
             Step::Release => drop(self.permits.pop()),
@@ -137,6 +140,9 @@ impl Side {
     }
 }
 
+/// What another thread is to run.
+type Run = (Arc<Semaphore>, Side);
+
 /// Where the threads meet.
 #[derive(Default)]
 struct Track {
@@ -145,7 +151,7 @@ struct Track {
     /// How many times another thread was ready with its side.
     finished: AtomicUsize,
     /// The sides that the other threads run.
-    sides: [Mutex<Option<(Arc<Semaphore>, Side)>>; 2],
+    sides: [Mutex<Option<Run>>; 2],
 }
 
 impl Track {
@@ -161,7 +167,7 @@ impl Track {
         }
     }
 
-    fn side(&self, index: usize) -> Option<(Arc<Semaphore>, Side)> {
+    fn side(&self, index: usize) -> Option<Run> {
         self.sides[index].lock().unwrap().take()
     }
 
@@ -190,26 +196,31 @@ impl<F: Fn()> Drop for OnPanic<F> {
     }
 }
 
-fn races(sides: usize, rounds: usize) {
+/// Lets so many threads do what `steps` gives for each of them.
+fn races<const SIDES: usize>(rounds: usize, steps: [fn(&mut Rng) -> Vec<Step>; SIDES]) {
+    // One race at a time: its threads are to run at the same instant.
+    static ALONE: Mutex<()> = Mutex::new(());
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let rounds = rounds * times();
     let mut rng = Rng::with_seed(seed());
     let track = Track::default();
     thread::scope(|scope| {
-        for index in 0..sides - 1 {
+        for index in 0..SIDES - 1 {
             let track = &track;
             scope.spawn(move || track.other(index, rounds));
         }
         let _end = OnPanic(|| track.round.store(usize::MAX, Ordering::SeqCst));
         for round in 1..=rounds {
-            let (sem, total, mut all) = start(&mut rng, sides);
-            let steps: Vec<_> = all.iter().map(|side| side.steps.clone()).collect();
-            let _what = OnPanic(|| println!("round {round}: {steps:?}"));
+            let (sem, total, mut all) = start(&mut rng, &steps);
+            let what: Vec<_> = all.iter().map(|side| side.steps.clone()).collect();
+            let _what = OnPanic(|| println!("round {round}: {what:?}"));
             for (slot, side) in track.sides.iter().zip(all.drain(1..)) {
                 *slot.lock().unwrap() = Some((Arc::clone(&sem), side));
             }
             track.round.store(round, Ordering::SeqCst);
             all[0].run(&sem);
-            Track::until(|| track.finished.load(Ordering::SeqCst) >= round * (sides - 1));
-            let others = (0..sides - 1).map(|i| track.side(i).expect("its thread panicked").1);
+            Track::until(|| track.finished.load(Ordering::SeqCst) >= round * (SIDES - 1));
+            let others = (0..SIDES - 1).map(|i| track.side(i).expect("its thread panicked").1);
             all.extend(others);
             finish(&mut rng, &sem, total, all);
         }
@@ -218,9 +229,8 @@ fn races(sides: usize, rounds: usize) {
 
 /// A line of some, permits in some hands, and random steps for everyone. Also says how many permits
 /// there are.
-fn start(rng: &mut Rng, sides: usize) -> (Arc<Semaphore>, usize, Vec<Side>) {
-    let may_close = rng.u8(..3) == 0;
-    let mut all: Vec<_> = (0..sides).map(|_| Side::new(rng, may_close)).collect();
+fn start(rng: &mut Rng, steps: &[fn(&mut Rng) -> Vec<Step>]) -> (Arc<Semaphore>, usize, Vec<Side>) {
+    let mut all: Vec<_> = steps.iter().map(|steps| Side::new(steps(rng), rng)).collect();
     let sem = Arc::new(Semaphore::new(0));
     let mut total = 0;
     for side in &mut all {
@@ -231,9 +241,9 @@ fn start(rng: &mut Rng, sides: usize) -> (Arc<Semaphore>, usize, Vec<Side>) {
     }
     let free = rng.usize(..3);
     sem.add_permits(free);
-    for number in 0..rng.usize(..4) {
+    for number in 0..[0, 1, 1, 2, 2, 3, 4, 5][rng.usize(..8)] {
         let waiter = Waiter::new(&sem, rng.u32(1..4), Some(number));
-        all[rng.usize(..sides)].ask(waiter);
+        all[rng.usize(..steps.len())].ask(waiter);
     }
     (sem, total + free, all)
 }
@@ -285,15 +295,41 @@ fn finish(rng: &mut Rng, sem: &Arc<Semaphore>, total: usize, sides: Vec<Side>) {
         assert!(matches!(poll(&mut waiter.future, Waker::noop()), Poll::Ready(Ok(_))));
     }
     drop(rest);
-    assert_eq!(sem.available_permits(), total + needed);
+    let total = total + needed;
+    assert_eq!(sem.available_permits(), total);
+    // Nor is there more than what can be seen.
+    if !closed {
+        let mut more = Waiter::new(sem, u32::try_from(total + 1).unwrap(), None);
+        assert!(more.wakes.poll(&mut more.future).is_pending());
+        sem.add_permits(1);
+        assert_eq!(more.wakes.count(), 1);
+    }
 }
 
 #[test]
 fn of_two() {
-    races(2, 60_000);
+    races(40_000, [Step::some, Step::some]);
 }
 
 #[test]
 fn of_three() {
-    races(3, 10_000);
+    races(15_000, [Step::some, Step::some, Step::some]);
+}
+
+#[test]
+fn of_a_grant_and_new_wakers() {
+    races(
+        40_000,
+        [|rng| vec![Step::AskAgain(rng.u8(1..4))], |rng| vec![Step::Add(rng.usize(1..4))]],
+    );
+}
+
+#[test]
+fn of_a_cancel_and_a_release() {
+    races(40_000, [|_| vec![Step::Leave], |rng| vec![Step::Add(rng.usize(1..4))]]);
+}
+
+#[test]
+fn of_a_close_and_anything() {
+    races(40_000, [|_| vec![Step::Close], |rng| vec![Step::random(rng)]]);
 }

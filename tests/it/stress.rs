@@ -13,6 +13,7 @@ use futures::executor::block_on;
 use semafair::{Semaphore, SemaphorePermit};
 
 use crate::support::{Wakes, poll, seed, watch};
+use crate::watchdog::times;
 
 const THREADS: usize = 4;
 
@@ -82,7 +83,7 @@ fn everything_at_once() {
     let sem = Semaphore::new(PERMITS);
     let out = Out::new(PERMITS);
     on_threads(&mut rng, |_, mut rng| {
-        for _ in 0..3000 {
+        for _ in 0..3000 * times() {
             let n = rng.u32(1..=4);
             let permit = match rng.u8(..8) {
                 0..3 => Some(block_on(sem.acquire_many(n)).unwrap()),
@@ -124,7 +125,7 @@ fn one_permit_guards_what_is_not_atomic() {
     let locked = Mutex::new(0);
     on_threads(&mut rng, |_, mut rng| {
         let mut turns = 0;
-        while turns < TURNS {
+        while turns < TURNS * times() {
             let permit = if rng.bool() {
                 Some(block_on(sem.acquire()).unwrap())
             } else {
@@ -139,8 +140,8 @@ fn one_permit_guards_what_is_not_atomic() {
             }
         }
     });
-    assert_eq!(plain.into_inner(), THREADS * TURNS);
-    assert_eq!(locked.into_inner().unwrap(), THREADS * TURNS);
+    assert_eq!(plain.into_inner(), THREADS * TURNS * times());
+    assert_eq!(locked.into_inner().unwrap(), THREADS * TURNS * times());
     assert_eq!(sem.available_permits(), 1);
 }
 
@@ -151,7 +152,7 @@ fn the_number_of_permits_changes() {
     let added = AtomicUsize::new(3);
     let gone = AtomicUsize::new(0);
     on_threads(&mut rng, |i, mut rng| {
-        for _ in 0..3000 {
+        for _ in 0..3000 * times() {
             if i == 0 {
                 let n = rng.usize(..3);
                 added.fetch_add(n, Ordering::SeqCst);
@@ -183,7 +184,7 @@ fn impatient_or_none<'a>(sem: &'a Semaphore, rng: &mut Rng) -> Option<SemaphoreP
 #[test]
 fn close_ends_everyone() {
     let mut rng = Rng::with_seed(seed());
-    for _ in 0..200 {
+    for _ in 0..200 * times() {
         let sem = Semaphore::new(2);
         let turns = AtomicUsize::new(0);
         on_threads(&mut rng, |i, mut rng| {
@@ -203,7 +204,7 @@ fn close_ends_everyone() {
 #[test]
 fn a_release_a_cancel_and_a_close_meet() {
     let mut rng = Rng::with_seed(seed());
-    for _ in 0..1500 {
+    for _ in 0..1500 * times() {
         let sem = Semaphore::new(2);
         let mut first = sem.acquire_many(3);
         let (second_wakes, third_wakes) = (Wakes::new(), Wakes::new());
@@ -234,7 +235,7 @@ fn a_release_a_cancel_and_a_close_meet() {
 #[test]
 fn a_grant_meets_the_change_of_a_waker() {
     let mut rng = Rng::with_seed(seed());
-    for _ in 0..1500 {
+    for _ in 0..1500 * times() {
         let sem = Semaphore::new(0);
         let mut future = sem.acquire();
         let mut last = Wakes::new();

@@ -6,8 +6,16 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-/// How long one test may take. All of them together need a fraction of it.
+/// How long one test may take, once. All of them together need a fraction of it.
 const LIMIT: Duration = Duration::from_secs(60);
+
+/// How many times as many rounds as usual the tests that leave something to chance are to run.
+pub(crate) fn times() -> usize {
+    match std::env::var("SEMAFAIR_TIMES") {
+        Ok(times) => times.parse().expect("SEMAFAIR_TIMES is a number"),
+        Err(_) => 1,
+    }
+}
 
 /// Ends the whole run, naming the test, when it is not dropped in time.
 ///
@@ -19,16 +27,17 @@ impl Watchdog {
         let over = Arc::new((Mutex::new(false), Condvar::new()));
         let name = thread::current().name().unwrap_or("a test").to_owned();
         let seen = Arc::clone(&over);
+        let limit = LIMIT * u32::try_from(times()).expect("SEMAFAIR_TIMES is not that big");
         thread::spawn(move || {
             let guard = seen.0.lock().unwrap_or_else(PoisonError::into_inner);
             let (guard, wait) = seen
                 .1
-                .wait_timeout_while(guard, LIMIT, |over| !*over)
+                .wait_timeout_while(guard, limit, |over| !*over)
                 .unwrap_or_else(PoisonError::into_inner);
             drop(guard);
             if wait.timed_out() {
                 // Not `eprintln`, which libtest would keep to itself.
-                let _said = writeln!(io::stderr(), "{name} hangs: not over after {LIMIT:?}");
+                let _said = writeln!(io::stderr(), "{name} hangs: not over after {limit:?}");
                 std::process::exit(101);
             }
         });
