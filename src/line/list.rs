@@ -65,8 +65,12 @@ impl List {
             if tail.is_shut() {
                 return None;
             }
-            let place = if tail.is_full() { self.first_of_next(tail) } else { Ok(tail) };
-            match place.and_then(|place| self.tail.change(tail, place.next()).map(|()| place)) {
+            let reserved = if tail.is_full() {
+                self.reserve_in_next(tail)
+            } else {
+                self.tail.change(tail, tail.next()).map(|()| tail)
+            };
+            match reserved {
                 Ok(place) => {
                     dekker();
                     return Some(Place::new(place));
@@ -76,10 +80,10 @@ impl List {
         }
     }
 
-    /// The first place of the segment behind a full one; otherwise the tail that is no longer
-    /// `full`.
+    /// Gives out the first place of the segment behind a full one; otherwise says where the tail
+    /// is that is no longer `full`.
     #[cold]
-    fn first_of_next(&self, full: Position) -> Result<Position, Position> {
+    fn reserve_in_next(&self, full: Position) -> Result<Position, Position> {
         let Some(guard) = self.hazards.protect(Source::Tail(&self.tail)) else {
             unreachable!("the tail is never null");
         };
@@ -88,7 +92,9 @@ impl List {
         if tail != full {
             return Err(tail);
         }
-        Ok(Position::new(self.next_or_new(guard.segment()), 0))
+        let first = Position::new(self.next_or_new(guard.segment()), 0);
+        // Still under the guard: another segment at the same address would have another `next`.
+        self.tail.change(full, first.next()).map(|()| first)
     }
 
     /// Sees to it that no more places are given out.

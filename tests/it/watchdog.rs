@@ -53,7 +53,7 @@ impl Drop for Watchdog {
 }
 
 thread_local! {
-    /// Armed by the helpers below, and let go when the thread of the test ends.
+    /// Armed by the functions below, and let go when the thread of the test ends.
     static WATCHDOG: RefCell<Option<Watchdog>> = const { RefCell::new(None) };
 }
 
