@@ -12,11 +12,11 @@ mod models {
 
     /// D1: a deliverer leaves a unit in a place whose owner is stopped, and reads the tail; somebody
     /// reserves the place behind, and looks in front. One of the two sees the other.
-    #[test]
-    fn a_unit_left_for_a_stopped_thread_is_taken_along() {
-        check(|| {
+    fn a_unit_left_for_stopped_threads(stopped: usize) {
+        check(move || {
             let line = Arc::new(Line::new());
-            let stopped = line.list.reserve().expect("open");
+            let stopped: Vec<Place> =
+                (0..stopped).map(|_| line.list.reserve().expect("open")).collect();
             let deliverer = line.clone();
             let t = loom::thread::spawn(move || deliverer.deliver(1, &mut Wakes::new()));
             let (joined, over) = line.join(1, None);
@@ -29,29 +29,19 @@ mod models {
                 assert_eq!(place.look(), Look::Granted, "a unit is stranded");
                 line.finish(place);
             }
-            line.finish(stopped);
+            stopped.into_iter().for_each(|place| line.finish(place));
         });
     }
 
-    /// The same with two that are stopped in front, the second before it looked.
+    #[test]
+    fn a_unit_left_for_a_stopped_thread_is_taken_along() {
+        a_unit_left_for_stopped_threads(1);
+    }
+
+    /// The second of them before it looked in front itself.
     #[test]
     fn a_unit_left_for_two_stopped_threads_is_taken_along() {
-        check(|| {
-            let line = Arc::new(Line::new());
-            let stopped = [line.list.reserve().expect("open"), line.list.reserve().expect("open")];
-            let deliverer = line.clone();
-            let t = loom::thread::spawn(move || deliverer.deliver(1, &mut Wakes::new()));
-            let (joined, over) = line.join(1, None);
-            if over > 0 {
-                assert_eq!(line.deliver(over, &mut Wakes::new()), 0);
-            }
-            assert_eq!(t.join().unwrap(), 0);
-            if let Joined::Waiting(place) = joined {
-                assert_eq!(place.look(), Look::Granted, "a unit is stranded");
-                line.finish(place);
-            }
-            stopped.into_iter().for_each(|place| line.finish(place));
-        });
+        a_unit_left_for_stopped_threads(2);
     }
 
     /// `OPEN -> AWAKE`, and `AWAKE -> DONE`, `SINK` or `GONE`: a waiter without a waker leaves while
