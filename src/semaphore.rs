@@ -119,7 +119,8 @@ pub struct Semaphore {
 impl Semaphore {
     /// The most permits that a semaphore can have: `usize::MAX >> 3`.
     ///
-    /// Whatever would exceed it panics before anything has changed.
+    /// Whatever would exceed it panics before anything has changed; only where guards were held while
+    /// permits were added, and dropping one would exceed it, the permits of that guard are lost.
     pub const MAX_PERMITS: usize = balance::MAX_PERMITS;
 
     const_fn! {

@@ -3,7 +3,7 @@
 //! A segment ends twice over: it is FINISHED when all its cells are gone, and UNLINKED when no
 //! pointer of the line leads to it. Whoever sets the second of the two retires it (I3).
 //!
-//! Nobody counts finished cells: a read-modify-write for each would cost a third of a cancel.
+//! Nobody counts finished cells: that would be one locked instruction more for each.
 //! Instead one unfinished cell carries the WATCH mark, at first the last. Whoever finishes that
 //! cell hands the mark on to the next unfinished one below, or finds none, and has finished the
 //! segment. All cells above the mark are gone, so handing on costs one pass over a segment's life.

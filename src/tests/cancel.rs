@@ -15,12 +15,11 @@ fn cancel_against_release() {
     });
 }
 
-/// A head that is cancelled leaves its unit to who stands behind it.
-#[test]
-fn cancelled_head_hands_on() {
-    check(|| {
+/// A head that wants `n` is cancelled, and leaves what it had to who stands behind it.
+fn cancelled_head(n: u32) {
+    check(move || {
         let bank = Bank::new(0);
-        let head = bank.waiting(1);
+        let head = bank.waiting(n);
         let next = bank.waiting(1);
         let t = bank.spawn(move |_| head.cancel());
         bank.semaphore.add_permits(1);
@@ -30,19 +29,15 @@ fn cancelled_head_hands_on() {
     });
 }
 
-/// The same with a head that has a part of what it needs.
+#[test]
+fn cancelled_head_hands_on() {
+    cancelled_head(1);
+}
+
+/// The unit is only a part of what the head needs.
 #[test]
 fn cancelled_head_hands_on_its_part() {
-    check(|| {
-        let bank = Bank::new(0);
-        let head = bank.waiting(2);
-        let next = bank.waiting(1);
-        let t = bank.spawn(move |_| head.cancel());
-        bank.semaphore.add_permits(1);
-        t.join().unwrap();
-        assert!(next.is_woken());
-        bank.settle(vec![next], 1);
-    });
+    cancelled_head(2);
 }
 
 /// Granted, and dropped before it looked, while somebody else joins.

@@ -138,4 +138,12 @@ impl Waiter {
             Poll::Pending => vec![self],
         }
     }
+
+    /// The same with another waker than before.
+    pub(super) fn visit_anew(mut self) -> Vec<Self> {
+        match self.poll_anew() {
+            Poll::Ready(_) => Vec::new(),
+            Poll::Pending => vec![self],
+        }
+    }
 }

@@ -7,12 +7,8 @@ use super::model::{Bank, check};
 fn poll_anew_against_release() {
     check(|| {
         let bank = Bank::new(0);
-        let mut waiter = bank.waiting(1);
-        let t = bank.spawn(
-            move |_| {
-                if waiter.poll_anew().is_pending() { vec![waiter] } else { vec![] }
-            },
-        );
+        let waiter = bank.waiting(1);
+        let t = bank.spawn(move |_| waiter.visit_anew());
         bank.semaphore.add_permits(1);
         let left = t.join().unwrap();
         bank.settle(left, 1);
@@ -24,12 +20,8 @@ fn poll_anew_against_release() {
 fn poll_anew_against_two_releases() {
     check(|| {
         let bank = Bank::new(0);
-        let mut waiter = bank.waiting(2);
-        let t = bank.spawn(
-            move |_| {
-                if waiter.poll_anew().is_pending() { vec![waiter] } else { vec![] }
-            },
-        );
+        let waiter = bank.waiting(2);
+        let t = bank.spawn(move |_| waiter.visit_anew());
         bank.semaphore.add_permits(1);
         bank.semaphore.add_permits(1);
         let left = t.join().unwrap();
@@ -61,12 +53,8 @@ fn poll_anew_twice_against_release() {
 fn poll_anew_against_close() {
     check(|| {
         let bank = Bank::new(0);
-        let mut waiter = bank.waiting(1);
-        let t = bank.spawn(
-            move |_| {
-                if waiter.poll_anew().is_pending() { vec![waiter] } else { vec![] }
-            },
-        );
+        let waiter = bank.waiting(1);
+        let t = bank.spawn(move |_| waiter.visit_anew());
         bank.semaphore.close();
         let left = t.join().unwrap();
         bank.settle(left, 0);
