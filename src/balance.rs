@@ -109,7 +109,7 @@ impl Balance {
     }
 
     /// As if so many units were owed.
-    #[cfg(all(test, not(semafair_loom)))]
+    #[cfg(test)]
     pub(crate) fn owing(units: i64) -> Self {
         Self(AtomicI64::new(-units))
     }

@@ -1,14 +1,25 @@
-//! The atomics of this crate: `core`'s, or loom's when the models are built.
+//! The atomics of this crate: `core`'s, or those of a checker when the white-box tests are built.
 //!
-//! This is the only file that names either, so a model checks the code that ships.
+//! This is the only file that names them, so what is checked is the code that ships.
 
 pub(crate) use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
-#[cfg(not(all(test, semafair_loom)))]
+#[cfg(not(test))]
 pub(crate) use core::sync::atomic::{
     AtomicBool, AtomicI64, AtomicIsize, AtomicPtr, AtomicU32, AtomicU64,
 };
+// Explores all interleavings of a few threads, and what the memory model lets them see.
 #[cfg(all(test, semafair_loom))]
 pub(crate) use loom::sync::atomic::{
+    AtomicBool, AtomicI64, AtomicIsize, AtomicPtr, AtomicU32, AtomicU64,
+};
+// Draws interleavings of many threads by chance.
+#[cfg(all(test, semafair_shuttle))]
+pub(crate) use shuttle::sync::atomic::{
+    AtomicBool, AtomicI64, AtomicIsize, AtomicPtr, AtomicU32, AtomicU64,
+};
+// `core`'s, before each of which a thread can be stopped.
+#[cfg(all(test, not(any(semafair_loom, semafair_shuttle))))]
+pub(crate) use crate::tests::steps::{
     AtomicBool, AtomicI64, AtomicIsize, AtomicPtr, AtomicU32, AtomicU64,
 };
 
@@ -27,8 +38,8 @@ pub(crate) fn dekker() {
 /// A number that tends to differ from thread to thread, and to stay for a thread.
 #[inline]
 pub(crate) fn some_of_thread() -> usize {
-    if cfg!(all(test, semafair_loom)) {
-        // A model must do the same each time.
+    if cfg!(test) {
+        // A model must do the same each time; and threads that meet in a slot are what is tested.
         return 0;
     }
     let here = 0_u8;

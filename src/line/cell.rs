@@ -433,7 +433,7 @@ impl Cell {
     }
 
     /// As if the slot had been refilled so often that it may be refilled once more.
-    #[cfg(all(test, not(semafair_loom)))]
+    #[cfg(test)]
     pub(super) fn wear_out(&self) {
         let word = self.load();
         let worn = self.change(word, word.with_version(LAST_VERSION - 1));
@@ -441,7 +441,7 @@ impl Cell {
     }
 
     /// The models' way to free: every later use of this cell panics.
-    #[cfg(all(test, semafair_loom))]
+    #[cfg(test)]
     pub(super) fn poison(&self) {
         // ORDERING: SeqCst. Pairs with `load`, where a model uses what was freed.
         self.state.store(Word::POISON.0, SeqCst);

@@ -17,7 +17,7 @@ use super::segment::{Ended, Place, Position, Retired, Segment, Tail};
 use crate::sync::{AtomicIsize, Relaxed, dekker};
 
 /// So many finished segments are left where they are.
-const FEW: isize = if cfg!(all(test, semafair_loom)) { 0 } else { 4 };
+const FEW: isize = if cfg!(test) { 0 } else { 4 };
 
 #[derive(Debug)]
 pub(super) struct List {
@@ -43,12 +43,12 @@ impl List {
         }
     }
 
-    #[cfg(all(test, semafair_loom))]
+    #[cfg(test)]
     pub(super) fn hazards(&self) -> &Hazards {
         &self.hazards
     }
 
-    #[cfg(all(test, semafair_loom))]
+    #[cfg(test)]
     pub(super) fn head(&self) -> Source<'_> {
         Source::Head(&self.head)
     }

@@ -23,7 +23,7 @@ use crate::sync::{
 };
 
 /// Slots of a block.
-const SLOTS: usize = if cfg!(all(test, semafair_loom)) { 2 } else { 8 };
+const SLOTS: usize = if cfg!(test) { 2 } else { 8 };
 
 #[derive(Debug)]
 struct Slot {
@@ -337,7 +337,7 @@ impl Drop for Head {
 }
 
 fn allocate() -> NonNull<Segment> {
-    #[cfg(all(test, semafair_loom))]
+    #[cfg(test)]
     crate::tests::memory::allocated();
     NonNull::from(Box::leak(Box::new(Segment::new())))
 }
@@ -348,10 +348,10 @@ fn allocate() -> NonNull<Segment> {
 unsafe fn free(segment: *mut Segment) {
     // SAFETY: the obligations: it was a box, and is nobody else's.
     let segment = unsafe { Box::from_raw(segment) };
-    #[cfg(not(all(test, semafair_loom)))]
+    #[cfg(not(test))]
     drop(segment);
     // The models keep it, poisoned: whoever looks at it all the same is found out.
-    #[cfg(all(test, semafair_loom))]
+    #[cfg(test)]
     {
         segment.poison();
         crate::tests::memory::freed(segment);

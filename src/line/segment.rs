@@ -18,11 +18,17 @@ use crate::sync::{AcqRel, Acquire, AtomicPtr, AtomicU32, Relaxed, Release, SeqCs
 
 /// Cells of a segment. 31 of 24 bytes and two words make 760 bytes, twelve cache lines; places
 /// given out (0 to 31) and the SHUT bit are what the six low bits of its address hold.
-#[cfg(not(all(test, semafair_loom)))]
+#[cfg(not(test))]
 pub(super) const CELLS: usize = 31;
-/// The models cross the border between segments all the time.
-#[cfg(all(test, semafair_loom))]
-pub(super) const CELLS: usize = if cfg!(semafair_cells = "1") { 1 } else { 2 };
+/// The white-box tests cross the border between segments all the time.
+#[cfg(test)]
+pub(super) const CELLS: usize = if cfg!(semafair_cells = "1") {
+    1
+} else if cfg!(any(semafair_loom, semafair_shuttle)) {
+    2
+} else {
+    3
+};
 
 const ALIGN: usize = 64;
 const INDEX: usize = 0b1_1111;
@@ -32,7 +38,7 @@ const FROZEN: usize = 1;
 
 const FINISHED: u32 = 1;
 const UNLINKED: u32 = 2;
-#[cfg(all(test, semafair_loom))]
+#[cfg(test)]
 const POISON: u32 = u32::MAX;
 
 // Places given out, and SHUT, fit below the address of a segment.
@@ -233,7 +239,7 @@ impl Segment {
         // ORDERING: Acquire. Pairs with `set_hint`: who serves a cell comes after all who passed
         // over those before it.
         let hint = self.hint.load(Acquire);
-        #[cfg(all(test, semafair_loom))]
+        #[cfg(test)]
         assert_ne!(hint, POISON, "a segment was walked after it was freed");
         hint as usize
     }
@@ -251,7 +257,7 @@ impl Segment {
         // ORDERING: SeqCst. Acquire pairs with `append` and `replace_next`: the segment is seen
         // initialised. The total order is for D2: "protect, then read the source again".
         let next = self.next.load(SeqCst);
-        #[cfg(all(test, semafair_loom))]
+        #[cfg(test)]
         assert_ne!(next.addr(), usize::MAX, "a segment was used after it was freed");
         (next.map_addr(|addr| addr & !FROZEN), next.addr() & FROZEN != 0)
     }
@@ -282,7 +288,7 @@ impl Segment {
                 Err(now) => next = now,
             }
         }
-        #[cfg(all(test, semafair_loom))]
+        #[cfg(test)]
         assert_ne!(next.addr(), usize::MAX, "a segment was unlinked after it was freed");
         next.map_addr(|addr| addr & !FROZEN)
     }
@@ -336,14 +342,14 @@ impl Segment {
         // ORDERING: AcqRel. Pairs with itself: who sets the second sees all that came before the
         // first, and frees.
         let before = ends.fetch_or(end, AcqRel);
-        #[cfg(all(test, semafair_loom))]
+        #[cfg(test)]
         assert_ne!(before, POISON, "a segment ended after it was freed");
         debug_assert_eq!(before & end, 0, "a segment ended twice");
         (before != 0).then_some(Retired(this))
     }
 
     /// The models' way to free: every later use of this segment panics.
-    #[cfg(all(test, semafair_loom))]
+    #[cfg(test)]
     pub(super) fn poison(&self) {
         self.cells.iter().for_each(Cell::poison);
         // ORDERING: SeqCst. Pairs with `end`, where a model uses what was freed.

@@ -61,7 +61,7 @@ impl Word {
             5 => Tag::Skipped,
             6 => Tag::Void,
             _ => {
-                #[cfg(all(test, semafair_loom))]
+                #[cfg(test)]
                 assert_ne!(self, Self::POISON, "a cell was used after its segment was freed");
                 Tag::Gone
             }
@@ -121,7 +121,7 @@ impl Word {
     }
 
     /// No legal word: what the models write over a freed cell.
-    #[cfg(all(test, semafair_loom))]
+    #[cfg(test)]
     pub(super) const POISON: Self = Self(u64::MAX);
 }
 

@@ -111,7 +111,7 @@ mod models {
     }
 }
 
-#[cfg(not(semafair_loom))]
+#[cfg(not(any(semafair_loom, semafair_shuttle)))]
 mod units {
     use super::super::list::List;
     use super::super::segment::{CELLS, Ended};

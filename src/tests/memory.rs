@@ -1,36 +1,64 @@
-//! What the models do in place of freeing: they count, and bury.
+//! What the white-box tests do in place of freeing: they count, and bury.
 
 use std::any::Any;
 use std::boxed::Box;
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
+use std::sync::{Arc, Mutex};
 use std::vec::Vec;
 
+/// The segments of one run of a test.
+#[derive(Debug, Default)]
+pub(super) struct Yard(Mutex<Books>);
+
+#[derive(Debug, Default)]
+struct Books {
+    alive: usize,
+    buried: Vec<Box<dyn Any + Send>>,
+}
+
 std::thread_local! {
-    // Loom runs all threads of a model on the thread that called it.
-    static ALIVE: Cell<usize> = const { Cell::new(0) };
-    static BURIED: RefCell<Vec<Box<dyn Any>>> = const { RefCell::new(Vec::new()) };
+    // Loom and shuttle run all threads of a model on the thread that called them.
+    static YARD: RefCell<Arc<Yard>> = RefCell::default();
+}
+
+fn in_yard<T>(f: impl FnOnce(&mut Books) -> T) -> T {
+    let yard = YARD.with_borrow(Clone::clone);
+    f(&mut yard.0.lock().expect("nobody panics here"))
 }
 
 /// A segment was made.
 pub(crate) fn allocated() {
-    ALIVE.set(ALIVE.get() + 1);
+    in_yard(|books| books.alive += 1);
 }
 
 /// A segment was freed, and poisoned.
-pub(crate) fn freed(segment: Box<dyn Any>) {
-    ALIVE.set(ALIVE.get() - 1);
-    BURIED.with_borrow_mut(|buried| buried.push(segment));
+pub(crate) fn freed(segment: Box<dyn Any + Send>) {
+    in_yard(|books| {
+        books.alive -= 1;
+        books.buried.push(segment);
+    });
 }
 
 /// How many segments there are.
-pub(crate) fn alive() -> usize {
-    ALIVE.get()
+pub(super) fn alive() -> usize {
+    in_yard(|books| books.alive)
+}
+
+#[cfg(not(any(semafair_loom, semafair_shuttle)))]
+/// Where this thread buries, for another thread of the same run to [`enter`].
+pub(super) fn yard() -> Arc<Yard> {
+    YARD.with_borrow(Clone::clone)
+}
+
+/// From now on, this thread buries there.
+pub(super) fn enter(yard: Arc<Yard>) {
+    // What was buried before is freed here.
+    drop(YARD.replace(yard));
 }
 
 /// Runs a model once, and asserts that it freed what it made.
-pub(crate) fn checked(model: impl Fn()) {
-    BURIED.with_borrow_mut(Vec::clear);
-    ALIVE.set(0);
+pub(super) fn checked(model: impl FnOnce()) {
+    enter(Arc::default());
     model();
     assert_eq!(alive(), 0, "segments were leaked");
 }

@@ -13,13 +13,16 @@ mod cancel;
 mod close;
 #[cfg(semafair_loom)]
 mod hand_off;
-#[cfg(semafair_loom)]
 pub(crate) mod memory;
 #[cfg(semafair_loom)]
 pub(crate) mod model;
 #[cfg(semafair_loom)]
 mod reclaim;
-#[cfg(not(semafair_loom))]
+#[cfg(not(any(semafair_loom, semafair_shuttle)))]
+mod stalled;
+#[cfg(not(any(semafair_loom, semafair_shuttle)))]
+pub(crate) mod steps;
+#[cfg(not(any(semafair_loom, semafair_shuttle)))]
 mod units;
 #[cfg(semafair_loom)]
 mod waker;

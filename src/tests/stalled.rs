@@ -1,0 +1,1 @@
+//! Threads that are stopped for ever.
