@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use arrayvec::ArrayVec;
 
 /// How many are collected before some are woken: bounds the stack that a release takes.
-const BATCH: usize = if cfg!(test) { 2 } else { 32 };
+pub(crate) const BATCH: usize = if cfg!(test) { 2 } else { 32 };
 
 /// Wakes everybody in it when dropped; a panic of one keeps none of the others asleep.
 ///

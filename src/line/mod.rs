@@ -23,6 +23,8 @@ use crate::sync::{Acquire, AtomicBool, Release};
 use crate::wakes::Wakes;
 
 pub(crate) use self::reclaim::LazyBox;
+#[cfg(test)]
+pub(crate) use self::segment::CELLS;
 pub(crate) use self::segment::Place;
 pub(crate) use self::state::Look;
 

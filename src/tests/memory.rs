@@ -57,8 +57,9 @@ pub(super) fn enter(yard: Arc<Yard>) {
 }
 
 /// Runs a model once, and asserts that it freed what it made.
-pub(super) fn checked(model: impl FnOnce()) {
+pub(super) fn checked<T>(model: impl FnOnce() -> T) -> T {
     enter(Arc::default());
-    model();
+    let result = model();
     assert_eq!(alive(), 0, "segments were leaked");
+    result
 }

@@ -19,6 +19,9 @@ pub(crate) mod model;
 #[cfg(semafair_loom)]
 mod reclaim;
 #[cfg(not(any(semafair_loom, semafair_shuttle)))]
+#[path = "../../tests/it/seed.rs"]
+mod seed;
+#[cfg(not(any(semafair_loom, semafair_shuttle)))]
 mod stalled;
 #[cfg(not(any(semafair_loom, semafair_shuttle)))]
 pub(crate) mod steps;
@@ -26,3 +29,6 @@ pub(crate) mod steps;
 mod units;
 #[cfg(semafair_loom)]
 mod waker;
+#[cfg(not(any(semafair_loom, semafair_shuttle)))]
+#[path = "../../tests/it/watchdog.rs"]
+mod watchdog;

@@ -2,7 +2,6 @@
 
 use core::ops::Deref;
 use core::sync::atomic;
-use std::boxed::Box;
 use std::cell::RefCell;
 use std::rc::Rc;
 

@@ -3,6 +3,7 @@
 //! A run draws its random numbers from a seed that it prints; `SEMAFAIR_SEED=<seed>` takes it back.
 //! `SEMAFAIR_TIMES=100` leaves a hundred times as much to chance.
 
+mod seed;
 mod support;
 mod watchdog;
 

@@ -12,15 +12,10 @@ use tokio_test::task::{self, Spawn};
 
 pub(crate) use crate::watchdog::watch;
 
-/// The seed of this test: from `SEMAFAIR_SEED`, or a fresh one. libtest shows it if the test fails.
+/// The seed of this test, which is watched from now on.
 pub(crate) fn seed() -> u64 {
     watch();
-    let seed = match std::env::var("SEMAFAIR_SEED") {
-        Ok(seed) => seed.parse().expect("SEMAFAIR_SEED is a number"),
-        Err(_) => fastrand::u64(..),
-    };
-    println!("SEMAFAIR_SEED={seed}");
-    seed
+    crate::seed::seed()
 }
 
 /// Polls `future` for the first time, and finds it waiting.

@@ -1,0 +1,60 @@
+//! What the matrix is about: this crate's semaphore, or another.
+
+use core::future::Future;
+use std::sync::Arc;
+
+use futures::FutureExt;
+use futures::future::Map;
+
+use crate::{AcquireError, AcquireOwned, OwnedSemaphorePermit, Semaphore};
+
+/// A semaphore whose every step goes through `steps`.
+pub(super) trait Subject: Send + Sync + 'static {
+    /// A request; `None` if it is refused. Dropped, it is cancelled.
+    type Acquire: Future<Output = Option<Self::Permit>> + Send + Unpin;
+    /// Permits; dropped, they are released.
+    type Permit: Send;
+
+    fn new(permits: usize) -> Self;
+    fn acquire(self: &Arc<Self>, n: u32) -> Self::Acquire;
+    fn try_acquire(self: &Arc<Self>, n: u32) -> Option<Self::Permit>;
+    fn add_permits(&self, n: usize);
+    fn forget_permits(&self, n: usize) -> usize;
+    fn available_permits(&self) -> usize;
+    fn close(&self);
+}
+
+type Answer = Result<OwnedSemaphorePermit, AcquireError>;
+
+impl Subject for Semaphore {
+    type Acquire = Map<AcquireOwned, fn(Answer) -> Option<OwnedSemaphorePermit>>;
+    type Permit = OwnedSemaphorePermit;
+
+    fn new(permits: usize) -> Self {
+        Self::new(permits)
+    }
+
+    fn acquire(self: &Arc<Self>, n: u32) -> Self::Acquire {
+        self.clone().acquire_many_owned(n).map(Answer::ok)
+    }
+
+    fn try_acquire(self: &Arc<Self>, n: u32) -> Option<Self::Permit> {
+        self.clone().try_acquire_many_owned(n).ok()
+    }
+
+    fn add_permits(&self, n: usize) {
+        self.add_permits(n);
+    }
+
+    fn forget_permits(&self, n: usize) -> usize {
+        self.forget_permits(n)
+    }
+
+    fn available_permits(&self) -> usize {
+        self.available_permits()
+    }
+
+    fn close(&self) {
+        self.close();
+    }
+}
