@@ -15,9 +15,8 @@
 //!  SKIPPED                      DONE, VOID, SKIPPED -- finish (owner of the place) ----> GONE
 //! ```
 //!
-//! PARKED goes wherever AWAKE goes. `OPEN(c)` may lose its units again to a closer or deliverer.
-//! The states themselves are described in `state.rs`. DONE, VOID and SKIPPED are final for the
-//! line, and wait for the owner of the place to see them; GONE is final for all (I2).
+//! PARKED goes wherever AWAKE goes; `OPEN(c)` may lose its units to a closer or deliverer. DONE,
+//! VOID and SKIPPED are final for the line, and wait for their owner to look; GONE for all (I2).
 
 #![expect(unsafe_code, reason = "turns the two words in the slot back into the waker they were")]
 
@@ -78,6 +77,8 @@ impl RawParts {
     /// - The parts are those of one waker, which was forgotten, and
     /// - nobody else makes a waker of them.
     unsafe fn into_waker(self) -> Waker {
+        #[cfg(test)]
+        assert!(!self.vtable.is_null(), "a slot was read after its segment was freed");
         // SAFETY: the first obligation: the pointer was made from a `&'static RawWakerVTable`.
         let vtable: &'static RawWakerVTable = unsafe { &*self.vtable };
         // SAFETY: both obligations: data and vtable belong together, and are the caller's now.
@@ -166,7 +167,7 @@ impl Cell {
 
     /// Whether nobody has published here.
     pub(super) fn is_open(&self) -> bool {
-        self.load().tag() == Tag::Open
+        self.units_left().is_some()
     }
 
     /// Whether the line has nothing to do here any more.
@@ -436,8 +437,7 @@ impl Cell {
     #[cfg(test)]
     pub(super) fn wear_out(&self) {
         let word = self.load();
-        let worn = self.change(word, word.with_version(LAST_VERSION - 1));
-        assert!(worn.is_ok() && word.tag() == Tag::Parked);
+        self.change(word, word.with_version(LAST_VERSION - 1)).expect("nobody else is there");
     }
 
     /// The models' way to free: every later use of this cell panics.
@@ -445,5 +445,6 @@ impl Cell {
     pub(super) fn poison(&self) {
         // ORDERING: SeqCst. Pairs with `load`, where a model uses what was freed.
         self.state.store(Word::POISON.0, SeqCst);
+        self.fill_slot(RawParts { data: ptr::null_mut(), vtable: ptr::null_mut() });
     }
 }

@@ -23,7 +23,7 @@ use crate::sync::{Acquire, AtomicBool, Release};
 use crate::wakes::Wakes;
 
 pub(crate) use self::reclaim::LazyBox;
-#[cfg(test)]
+#[cfg(all(test, not(any(semafair_loom, semafair_shuttle))))]
 pub(crate) use self::segment::CELLS;
 pub(crate) use self::segment::Place;
 pub(crate) use self::state::Look;
@@ -171,7 +171,7 @@ impl Place {
     }
 
     /// As if it had been polled with another waker so often that it may be once more.
-    #[cfg(test)]
+    #[cfg(all(test, not(any(semafair_loom, semafair_shuttle))))]
     pub(crate) fn wear_out(&self) {
         self.cell().wear_out();
     }

@@ -1,6 +1,10 @@
 //! The line by itself: a child of `line/mod.rs`, to reach into it.
 
 #[cfg(semafair_loom)]
+#[path = "cell.rs"]
+mod cell;
+
+#[cfg(semafair_loom)]
 mod models {
     use std::sync::Arc;
 

@@ -89,12 +89,19 @@ pub(super) struct Waiter {
 
 /// A waker that remembers. It is no part of the model: loom does not look into it.
 #[derive(Default)]
-struct Alarm(AtomicBool);
+pub(crate) struct Alarm(AtomicBool);
 
 impl Wake for Alarm {
     fn wake(self: Arc<Self>) {
         // ORDERING: SeqCst. The test's own note; nothing hangs on its order.
         self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+impl Alarm {
+    pub(crate) fn has_rung(&self) -> bool {
+        // ORDERING: SeqCst. The test's own note; nothing hangs on its order.
+        self.0.load(Ordering::SeqCst)
     }
 }
 
@@ -122,8 +129,7 @@ impl Waiter {
     }
 
     pub(super) fn is_woken(&self) -> bool {
-        // ORDERING: SeqCst. The test's own note; nothing hangs on its order.
-        self.alarm.0.load(Ordering::SeqCst)
+        self.alarm.has_rung()
     }
 
     /// Cancels. Nobody may hold its waker afterwards, unless it is being woken.

@@ -52,6 +52,24 @@ fn two_deliver_while_one_comes_and_goes() {
     });
 }
 
+/// Who leaves must not look at its cell again: the others of its segment are served and gone.
+#[test]
+fn cancel_while_the_segment_is_freed() {
+    check(|| {
+        let bank = Bank::new(0);
+        let leaver = bank.waiting(1);
+        let (mut served, last) = (bank.waiting(1), bank.waiting(1));
+        let t = bank.spawn(move |_| leaver.cancel());
+        bank.semaphore.add_permits(2);
+        let mut left = vec![last];
+        if served.poll().is_pending() {
+            left.push(served);
+        }
+        t.join().unwrap();
+        bank.settle(left, 2);
+    });
+}
+
 /// Finished segments in the middle, unlinked by two at once, behind a head that stays.
 #[test]
 fn two_sweep() {
