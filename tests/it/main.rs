@@ -5,6 +5,7 @@
 
 mod seed;
 mod support;
+mod wakes;
 mod watchdog;
 
 mod bank;

@@ -1,15 +1,15 @@
-//! What the other modules share: seeds, wakers that count, and a few short hands.
+//! What the other modules share: seeds, and a few short hands.
 
 use std::any::Any;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll, Waker};
 
 use tokio_test::task::{self, Spawn};
 
+pub(crate) use crate::wakes::Wakes;
 pub(crate) use crate::watchdog::watch;
 
 /// The seed of this test, which is watched from now on.
@@ -44,37 +44,10 @@ pub(crate) fn waits<F: Future>(task: &mut Spawn<F>) {
     assert!(task.poll().is_pending(), "it should still wait");
 }
 
-/// Counts how often it is woken.
-#[derive(Debug, Default)]
-pub(crate) struct Wakes(AtomicUsize);
-
 impl Wakes {
-    pub(crate) fn new() -> Arc<Self> {
-        Arc::default()
-    }
-
-    pub(crate) fn count(&self) -> usize {
-        self.0.load(Ordering::SeqCst)
-    }
-
-    /// A waker of its own: it tells from `Arc::strong_count` how many of its clones are alive.
-    pub(crate) fn waker(self: &Arc<Self>) -> Waker {
-        Waker::from(Arc::clone(self))
-    }
-
     /// Polls `future` with a waker of this counter.
     pub(crate) fn poll<F: Future + Unpin>(self: &Arc<Self>, future: &mut F) -> Poll<F::Output> {
         poll(future, &self.waker())
-    }
-}
-
-impl Wake for Wakes {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        self.0.fetch_add(1, Ordering::SeqCst);
     }
 }
 

@@ -1,0 +1,268 @@
+//! Runs a program of one thread on a semaphore, step by step beside the model, and looks at all
+//! that can be seen from outside after each step. The fuzz target runs this very file.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use semafair::{Acquire, Semaphore, SemaphorePermit, TryAcquireError};
+
+use super::plain::{Answer, Model};
+use crate::wakes::Wakes;
+
+/// A step. Which waiter or permit it means is counted round and round among those that there are;
+/// where there is none, nothing happens. So every list of steps is a program, and every part of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Op {
+    /// Somebody new asks for so many, and is polled.
+    Ask(u8),
+    /// A waiter is polled again with its waker.
+    Poll(u8),
+    /// A waiter is polled again with another waker.
+    PollAnew(u8),
+    /// A waiter's future is dropped.
+    Cancel(u8),
+    /// A permit is dropped.
+    Release(u8),
+    /// A permit is forgotten.
+    Forget(u8),
+    /// So many are split off a permit.
+    Split(u8, u8),
+    /// Another permit is merged into a permit.
+    Merge(u8, u8),
+    /// `try_acquire_many`
+    Try(u8),
+    /// `add_permits`
+    Add(u8),
+    /// `forget_permits`
+    Reduce(u8),
+    /// `close`
+    Close,
+}
+
+impl Op {
+    /// From here on, the first byte of a step says that it closes.
+    pub(crate) const CLOSE: u8 = 252;
+}
+
+/// How both who make programs up write a step: which, and a number for it.
+impl From<[u8; 2]> for Op {
+    fn from([which, n]: [u8; 2]) -> Self {
+        match which {
+            0..75 => Self::Ask(n % 6),
+            75..95 => Self::Poll(n),
+            95..115 => Self::PollAnew(n),
+            115..155 => Self::Cancel(n),
+            155..180 => Self::Release(n),
+            180..185 => Self::Forget(n),
+            185..192 => Self::Split(n / 8, n % 8),
+            192..200 => Self::Merge(n / 16, n % 16),
+            200..225 => Self::Try(n % 5),
+            225..240 => Self::Add(n % 5),
+            240..Self::CLOSE => Self::Reduce(n % 4),
+            Self::CLOSE.. => Self::Close,
+        }
+    }
+}
+
+/// Runs `program` on a semaphore of so many permits.
+pub(crate) fn run(permits: u8, program: &[Op]) {
+    let sem = Semaphore::new(permits.into());
+    let mut run = Run::new(&sem);
+    for (i, &op) in program.iter().enumerate() {
+        run.step(op);
+        run.check(&format!("after step {i}, {op:?}"));
+    }
+    run.end();
+}
+
+/// One who waits.
+struct Waiter<'a> {
+    name: usize,
+    wants: usize,
+    future: Acquire<'a>,
+    wakes: Arc<Wakes>,
+}
+
+struct Run<'a> {
+    sem: &'a Semaphore,
+    model: Model,
+    /// In the order of arrival.
+    waiters: Vec<Waiter<'a>>,
+    permits: Vec<SemaphorePermit<'a>>,
+    /// How many have asked.
+    names: usize,
+}
+
+/// Number `i` of `len`, counted round and round.
+fn nth(i: u8, len: usize) -> Option<usize> {
+    usize::from(i).checked_rem(len)
+}
+
+impl<'a> Run<'a> {
+    fn new(sem: &'a Semaphore) -> Self {
+        let model = Model::new(sem.available_permits());
+        Self { sem, model, waiters: Vec::new(), permits: Vec::new(), names: 0 }
+    }
+
+    fn step(&mut self, op: Op) {
+        match op {
+            Op::Ask(n) => self.ask(n.into()),
+            Op::Poll(i) => self.poll(i, false),
+            Op::PollAnew(i) => self.poll(i, true),
+            Op::Cancel(i) => {
+                if let Some(i) = nth(i, self.waiters.len()) {
+                    self.cancel(i);
+                }
+            }
+            Op::Release(i) => {
+                if let Some(permit) = self.permit(i) {
+                    self.model.add(permit.num_permits());
+                    drop(permit);
+                }
+            }
+            Op::Forget(i) => {
+                if let Some(permit) = self.permit(i) {
+                    permit.forget();
+                }
+            }
+            Op::Split(i, n) => self.split(i, n.into()),
+            Op::Merge(i, j) => self.merge(i, j),
+            Op::Try(n) => self.attempt(n),
+            Op::Add(n) => {
+                self.sem.add_permits(n.into());
+                self.model.add(n.into());
+            }
+            Op::Reduce(n) => {
+                assert_eq!(self.sem.forget_permits(n.into()), self.model.forget(n.into()));
+            }
+            Op::Close => {
+                self.sem.close();
+                self.model.close();
+            }
+        }
+    }
+
+    fn ask(&mut self, wants: usize) {
+        let name = self.names;
+        self.names += 1;
+        let n = u32::try_from(wants).expect("programs ask for little");
+        let waiter = Waiter { name, wants, future: self.sem.acquire_many(n), wakes: Wakes::new() };
+        let expected = self.model.ask(name, wants);
+        self.polled(self.waiters.len(), waiter, expected);
+    }
+
+    fn poll(&mut self, i: u8, anew: bool) {
+        let Some(i) = nth(i, self.waiters.len()) else { return };
+        let mut waiter = self.waiters.remove(i);
+        let old = Arc::clone(&waiter.wakes);
+        let woken = old.count();
+        if anew {
+            waiter.wakes = Wakes::new();
+        }
+        let expected = self.model.poll(waiter.name);
+        self.polled(i, waiter, expected);
+        assert_eq!(old.count(), woken, "a poll does not wake");
+        if anew {
+            assert_eq!(Arc::strong_count(&old), 1, "a replaced waker is dropped");
+        }
+    }
+
+    /// Polls `waiter`, and puts it at `i` if it waits.
+    fn polled(&mut self, i: usize, mut waiter: Waiter<'a>, expected: Answer) {
+        let waker = waiter.wakes.waker();
+        let poll = Pin::new(&mut waiter.future).poll(&mut Context::from_waker(&waker));
+        drop(waker);
+        let answer = match &poll {
+            Poll::Pending => Answer::Waits,
+            Poll::Ready(Ok(_)) => Answer::Granted,
+            Poll::Ready(Err(_)) => Answer::Closed,
+        };
+        assert_eq!(answer, expected, "number {} is polled", waiter.name);
+        match poll {
+            Poll::Pending => self.waiters.insert(i, waiter),
+            Poll::Ready(Ok(permit)) => {
+                assert_eq!(permit.num_permits(), waiter.wants);
+                self.permits.push(permit);
+            }
+            Poll::Ready(Err(_)) => {}
+        }
+    }
+
+    fn cancel(&mut self, i: usize) {
+        let waiter = self.waiters.remove(i);
+        let woken = waiter.wakes.count();
+        drop(waiter.future);
+        self.model.leave(waiter.name, waiter.wants);
+        assert_eq!(waiter.wakes.count(), woken, "who leaves is not woken");
+        assert_eq!(Arc::strong_count(&waiter.wakes), 1, "who leaves takes its waker along");
+    }
+
+    fn permit(&mut self, i: u8) -> Option<SemaphorePermit<'a>> {
+        nth(i, self.permits.len()).map(|i| self.permits.remove(i))
+    }
+
+    fn split(&mut self, i: u8, n: usize) {
+        let Some(mut permit) = self.permit(i) else { return };
+        let all = permit.num_permits();
+        let part = permit.split(n);
+        assert_eq!(part.is_some(), n <= all);
+        let rest = permit.num_permits();
+        assert_eq!(rest + part.as_ref().map_or(0, SemaphorePermit::num_permits), all);
+        self.permits.push(permit);
+        self.permits.extend(part);
+    }
+
+    fn merge(&mut self, i: u8, j: u8) {
+        let Some(mut permit) = self.permit(i) else { return };
+        if let Some(other) = self.permit(j) {
+            let both = permit.num_permits() + other.num_permits();
+            permit.merge(other);
+            assert_eq!(permit.num_permits(), both);
+        }
+        self.permits.push(permit);
+    }
+
+    fn attempt(&mut self, n: u8) {
+        let answer = match self.sem.try_acquire_many(n.into()) {
+            Ok(permit) => {
+                assert_eq!(permit.num_permits(), n.into());
+                self.permits.push(permit);
+                Answer::Granted
+            }
+            Err(TryAcquireError::NoPermits) => Answer::Waits,
+            Err(TryAcquireError::Closed) => Answer::Closed,
+        };
+        assert_eq!(answer, self.model.attempt(n.into()));
+    }
+
+    /// Looks at everything.
+    fn check(&self, when: &str) {
+        assert_eq!(self.sem.available_permits(), self.model.free, "free {when}");
+        assert_eq!(self.sem.is_closed(), self.model.closed, "closed {when}");
+        for Waiter { name, wakes, .. } in &self.waiters {
+            let woken = self.model.woken(*name);
+            assert_eq!(wakes.count(), usize::from(woken), "wakes of number {name} {when}");
+            let kept = Arc::strong_count(wakes) - 1;
+            assert_eq!(kept, usize::from(!woken), "wakers of number {name} kept {when}");
+        }
+    }
+
+    /// Whoever is left leaves, last first; then all is back, and there is no more than can be seen.
+    fn end(mut self) {
+        while let Some(last) = self.waiters.len().checked_sub(1) {
+            self.cancel(last);
+            self.check("when those who wait leave");
+        }
+        for permit in self.permits.drain(..) {
+            self.model.add(permit.num_permits());
+        }
+        self.check("at the end");
+        if !self.model.closed {
+            self.ask(self.model.free + 1);
+            self.check("when more is asked for than there is");
+            self.step(Op::Add(1));
+            self.check("when one more is added");
+        }
+    }
+}
