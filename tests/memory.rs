@@ -167,8 +167,9 @@ fn a_burst_that_is_cancelled_leaves_little() {
     }
 }
 
+/// Whoever was cancelled stayed in the line until permits were released (tokio#2237).
 #[test]
-fn a_million_who_come_and_leave_behind_one_who_stays_leave_little() {
+fn tokio_2237_cancelled_waiters_pile_up_behind_one_who_stays() {
     let since = Since::new();
     let sem = Semaphore::new(0);
     let mut head = waits(sem.acquire());

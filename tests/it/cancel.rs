@@ -8,37 +8,6 @@ use tokio_test::task::{self, Spawn};
 
 use crate::support::{seed, served, wait, waits};
 
-/// Four who want one permit each; the one at `leaver` leaves, and the others are served in order.
-fn one_of_four_leaves(leaver: usize) {
-    let sem = Semaphore::new(0);
-    let mut line: Vec<_> = (0..4).map(|_| wait(sem.acquire())).collect();
-    drop(line.remove(leaver));
-    line.iter_mut().for_each(waits);
-    for i in 0..3 {
-        sem.add_permits(1);
-        line[i + 1..].iter_mut().for_each(waits);
-        served(&mut line[i]).unwrap().forget();
-    }
-    sem.add_permits(1);
-    assert_eq!(sem.available_permits(), 1, "nobody is owed anything any more");
-}
-
-#[test]
-fn the_head_leaves() {
-    one_of_four_leaves(0);
-}
-
-#[test]
-fn the_middle_leaves() {
-    one_of_four_leaves(1);
-    one_of_four_leaves(2);
-}
-
-#[test]
-fn the_tail_leaves() {
-    one_of_four_leaves(3);
-}
-
 #[test]
 fn all_leave_in_any_order() {
     for order in permutations(5) {
@@ -50,24 +19,6 @@ fn all_leave_in_any_order() {
         sem.add_permits(3);
         assert_eq!(sem.available_permits(), 3);
     }
-}
-
-#[test]
-fn granted_and_dropped_goes_to_the_next() {
-    let sem = Semaphore::new(0);
-    let mut first = wait(sem.acquire());
-    let mut second = wait(sem.acquire());
-    sem.add_permits(1);
-    assert!(first.is_woken());
-    waits(&mut second);
-    drop(first);
-    served(&mut second).unwrap().forget();
-    assert_eq!(sem.available_permits(), 0);
-
-    first = wait(sem.acquire());
-    sem.add_permits(1);
-    drop(first);
-    assert_eq!(sem.available_permits(), 1, "nobody waits: it is free");
 }
 
 #[test]
@@ -108,21 +59,6 @@ fn partly_filled_and_dropped_alone_gives_everything_back() {
     assert_eq!(sem.available_permits(), 0);
     drop(big);
     assert_eq!(sem.available_permits(), 3);
-}
-
-#[test]
-fn a_head_that_leaves_wakes_those_whom_the_units_cover() {
-    let sem = Semaphore::new(4);
-    let big = wait(sem.acquire_many(5));
-    let mut line: Vec<_> = [1, 1, 2, 1].map(|n| wait(sem.acquire_many(n))).into();
-    line.iter_mut().for_each(waits);
-    // No release: what was kept for the head covers three of the four.
-    drop(big);
-    waits(&mut line[3]);
-    for task in &mut line[..3] {
-        served(task).unwrap().forget();
-    }
-    assert_eq!(sem.available_permits(), 0);
 }
 
 #[test]
@@ -253,18 +189,6 @@ fn releases_and_cancels_in_every_order() {
         }
         assert_eq!(sem.available_permits(), 6, "after {order:?}");
     }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_timeout_gives_up_the_place() {
-    let sem = Semaphore::new(1);
-    let permit = sem.acquire().await.unwrap();
-    let second = std::time::Duration::from_secs(1);
-    for _ in 0..100 {
-        tokio::time::timeout(second, sem.acquire()).await.unwrap_err();
-    }
-    drop(permit);
-    assert_eq!(sem.available_permits(), 1);
 }
 
 /// All orders of `0..n`.

@@ -159,24 +159,6 @@ fn adding_grants_nobody() {
 }
 
 #[test]
-fn forgetting_does_not_open_it_again() {
-    let sem = Semaphore::new(3);
-    let held = sem.try_acquire().unwrap();
-    sem.close();
-    assert_eq!(sem.forget_permits(1), 1);
-    assert!(sem.is_closed());
-    assert_eq!(sem.forget_permits(9), 1);
-    assert!(sem.is_closed());
-    assert_eq!(sem.forget_permits(9), 0);
-    held.forget();
-    assert!(sem.is_closed());
-    sem.add_permits(2);
-    assert!(sem.is_closed());
-    assert_ready_err!(task::spawn(sem.acquire()).poll());
-    assert_eq!(sem.available_permits(), 2);
-}
-
-#[test]
 fn permits_that_are_out_work_as_before() {
     let sem = Arc::new(Semaphore::new(6));
     let mut one = assert_ready_ok!(task::spawn(sem.acquire_many(3)).poll());
@@ -190,21 +172,6 @@ fn permits_that_are_out_work_as_before() {
     one.forget();
     drop(owned);
     assert_eq!(sem.available_permits(), 5);
-}
-
-#[test]
-fn leaving_a_closed_line_in_any_order_gives_nothing_twice() {
-    for first in 0..4 {
-        for second in (0..4).filter(|i| *i != first) {
-            let sem = Semaphore::new(3);
-            let mut line = [5, 1, 2, 4].map(|n| Some(wait(sem.acquire_many(n))));
-            drop(line[first].take());
-            sem.close();
-            drop(line[second].take());
-            drop(line);
-            assert_eq!(sem.available_permits(), 3);
-        }
-    }
 }
 
 #[test]

@@ -18,6 +18,7 @@ mod futures;
 mod hooks;
 mod limits;
 mod model;
+mod others;
 mod panics;
 mod permits;
 mod poll_semaphore;

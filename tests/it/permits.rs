@@ -110,24 +110,6 @@ fn merged_owned_permits_come_back_together() {
 }
 
 #[test]
-#[cfg(target_pointer_width = "64")]
-fn more_than_one_request_can_name_fits_into_one_permit() {
-    let sem = Semaphore::new(1 << 34);
-    let mut all = sem.try_acquire_many(u32::MAX).unwrap();
-    for _ in 0..3 {
-        all.merge(sem.try_acquire_many(u32::MAX).unwrap());
-    }
-    assert_eq!(all.num_permits(), 4 * (u32::MAX as usize));
-    assert_eq!(sem.available_permits(), 4);
-    let part = all.split(3 * (u32::MAX as usize)).unwrap();
-    assert_eq!(all.num_permits(), u32::MAX as usize);
-    drop(part);
-    assert_eq!(sem.available_permits(), 3 * (u32::MAX as usize) + 4);
-    drop(all);
-    assert_eq!(sem.available_permits(), 1 << 34);
-}
-
-#[test]
 fn merging_strangers_panics_and_loses_nothing() {
     let ours = Semaphore::new(3);
     let theirs = Semaphore::new(3);

@@ -107,26 +107,6 @@ fn another_count_is_another_place() {
 }
 
 #[test]
-fn another_count_gives_back_what_was_granted() {
-    let (sem, mut handle, wakes) = new(0);
-    assert!(ask(&mut handle, &wakes, 3).is_pending());
-    sem.add_permits(3);
-    assert_eq!(wakes.count(), 1);
-    assert_eq!(sem.available_permits(), 0);
-    let one = got(ask(&mut handle, &wakes, 1));
-    assert_eq!(one.num_permits(), 1);
-    assert_eq!(sem.available_permits(), 2);
-
-    assert!(ask(&mut handle, &wakes, 3).is_pending());
-    let mut behind = wait(sem.acquire());
-    drop(one);
-    // Granted three, it asks for one: first come is the one behind.
-    assert_eq!(got(ask(&mut handle, &wakes, 1)).num_permits(), 1);
-    drop(served(&mut behind).unwrap());
-    assert_eq!(sem.available_permits(), 3);
-}
-
-#[test]
 fn asking_for_nothing_gives_up_the_place_too() {
     let (sem, mut handle, wakes) = new(0);
     assert!(ask(&mut handle, &wakes, 1).is_pending());

@@ -2,11 +2,9 @@
 //! is forgotten, and the permits still add up.
 
 use std::cell::{Cell, RefCell};
-use std::future::Future;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Poll, Waker};
 
 use semafair::{AcquireOwned, OwnedSemaphorePermit, Semaphore};
 
@@ -272,27 +270,6 @@ fn when_a_waker_is_woken() {
 #[test]
 fn when_a_waker_is_dropped() {
     every_event_and_action(Hook::Drop);
-}
-
-#[test]
-fn a_wake_may_poll_its_own_future() {
-    let sem = Arc::new(Semaphore::new(0));
-    let hooked = Hooked::new();
-    let slot = Rc::new(RefCell::new(Some(Arc::clone(&sem).acquire_owned())));
-    let mut future = slot.take().unwrap();
-    assert!(poll(&mut future, &hooked.waker()).is_pending());
-    slot.replace(Some(future));
-    let inner = Rc::clone(&slot);
-    let granted = Rc::new(Cell::new(false));
-    let seen = Rc::clone(&granted);
-    hooked.on_wake(move || {
-        let mut future = inner.take().unwrap();
-        let cx = &mut Context::from_waker(Waker::noop());
-        seen.set(matches!(Pin::new(&mut future).poll(cx), Poll::Ready(Ok(_))));
-    });
-    sem.add_permits(1);
-    assert!(granted.get(), "granted before it is woken");
-    assert_eq!(sem.available_permits(), 1);
 }
 
 #[test]
