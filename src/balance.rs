@@ -14,7 +14,8 @@
 
 use core::fmt;
 
-use crate::sync::{AcqRel, Acquire, AtomicI64, const_fn};
+use crate::seeded;
+use crate::sync::{AcqRel, Acquire, AtomicI64, Relaxed, const_fn};
 
 /// What closing subtracts.
 const CLOSED: i64 = 12 << 59;
@@ -166,7 +167,7 @@ impl Balance {
         let n = signed(n);
         // ORDERING: AcqRel. Pairs with `take` and `try_take`: they see what was done under these
         // permits. Acquire: a deliverer's steps come after those of the waiters it serves.
-        let old = self.0.fetch_add(n, AcqRel);
+        let old = self.0.fetch_add(n, if seeded::RELAXED_RELEASE { Relaxed } else { AcqRel });
         #[expect(clippy::cast_sign_loss, reason = "one comparison: neither negative nor too many")]
         let plain = old as u64 <= (MAX - n) as u64;
         if plain { Ok(()) } else { Err(Snapshot(old)) }
@@ -234,6 +235,7 @@ impl Balance {
             // ORDERING: AcqRel, as in `give`. Failure: Acquire, as in `load`.
             match self.0.compare_exchange_weak(seen.0, seen.0 + i64::from(missing), AcqRel, Acquire)
             {
+                Ok(_) if seeded::DOUBLE_GRANT => return Withdrawn::Open { swallow: 0 },
                 Ok(_) => {
                     let uncovered = u32::try_from(seen.owed()).unwrap_or(u32::MAX);
                     return Withdrawn::Open { swallow: missing.saturating_sub(uncovered) };

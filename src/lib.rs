@@ -8,6 +8,7 @@ mod line;
 mod permit;
 mod poll_semaphore;
 mod request;
+mod seeded;
 mod semaphore;
 mod sync;
 #[cfg(test)]

@@ -14,6 +14,7 @@ use core::ptr::NonNull;
 
 use super::reclaim::{Guard, Hazards, Head, Source, append_to};
 use super::segment::{Ended, Place, Position, Retired, Segment, Tail};
+use crate::seeded;
 use crate::sync::{AtomicIsize, Relaxed, dekker};
 
 /// So many finished segments are left where they are.
@@ -148,6 +149,7 @@ impl List {
     fn segment_ended(&self, ended: Ended) {
         match ended {
             Ended::No => {}
+            Ended::Retired(_) if seeded::LEAK => {}
             Ended::Retired(retired) => self.hazards.retire(retired),
             Ended::Finished => {
                 // ORDERING: Relaxed. Pairs with nothing: a count for a rule of thumb.

@@ -18,6 +18,7 @@ use std::boxed::Box;
 
 use super::cell::Cell;
 use super::segment::{Retired, Segment, Tail};
+use crate::seeded;
 use crate::sync::{
     AcqRel, Acquire, AtomicPtr, Relaxed, Release, SeqCst, const_fn, dekker, some_of_thread,
 };
@@ -128,7 +129,7 @@ impl Hazards {
             for slot in &block.slots[first..] {
                 // ORDERING: SeqCst. The total order is for D2: "unlink, then read the hazards".
                 // Acquire pairs with the store by which the owner left: its looks came before.
-                while slot.hazard.load(SeqCst) == segment {
+                while !seeded::USE_AFTER_FREE && slot.hazard.load(SeqCst) == segment {
                     // ORDERING: AcqRel. Pairs with itself and `Guard::collect`: the segment's end
                     // is passed on with it. What was here before takes its place: nobody in a slot
                     // before this looks at it, for the same reason.
@@ -383,7 +384,6 @@ impl<T: Send + Sync> LazyBox<T> {
         }
     }
 
-    #[inline]
     fn follow(&self, pointer: *mut T) -> Option<&T> {
         if pointer.addr() == SHUT {
             return None;

@@ -4,6 +4,7 @@ use super::cell::{Cell, Visited};
 use super::list::List;
 use super::segment::{CELLS, Segment};
 use super::state::Finish;
+use crate::seeded;
 use crate::sync::dekker;
 use crate::wakes::Wakes;
 
@@ -124,6 +125,9 @@ impl<'a> Delivery<'a> {
                 return Visit::Again;
             }
             self.units = 0;
+            if seeded::LOST_WAKE_UP {
+                return Visit::Stop(End::Done);
+            }
         }
     }
 }

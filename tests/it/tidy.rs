@@ -10,7 +10,7 @@ use source::{Source, word_at, words};
 
 /// The storeys, from the top. A file imports only from storeys below its own; `lib` may name all.
 /// A folder's `mod.rs` goes by the name of the folder.
-const STOREYS: [&str; 18] = [
+const STOREYS: [&str; 19] = [
     "lib",
     "poll_semaphore",
     "blocking",
@@ -28,6 +28,7 @@ const STOREYS: [&str; 18] = [
     "line/cell",
     "line/state",
     "wakes",
+    "seeded",
     "sync",
 ];
 

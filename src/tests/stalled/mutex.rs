@@ -9,7 +9,7 @@ use std::thread;
 use std::vec::Vec;
 
 use super::subject::Subject;
-use crate::sync::{Acquire, AtomicBool, Relaxed, Release};
+use crate::sync::{AtomicBool, SeqCst};
 
 /// The lock is one of steps: a thread can be stopped while it holds it.
 #[derive(Debug)]
@@ -38,13 +38,13 @@ struct Waiting {
 
 impl Locked {
     fn lock<T>(&self, run: impl FnOnce(&mut State) -> T) -> T {
-        // ORDERING: Acquire. Pairs with the store below. Failure: Relaxed, it tries again.
-        while self.locked.compare_exchange_weak(false, true, Acquire, Relaxed).is_err() {
+        // ORDERING: SeqCst, more than a lock needs: what matters here is the step.
+        while self.locked.compare_exchange_weak(false, true, SeqCst, SeqCst).is_err() {
             thread::yield_now();
         }
         let result = run(&mut self.state.lock().expect("nobody panics here"));
-        // ORDERING: Release. Pairs with the exchange above.
-        self.locked.store(false, Release);
+        // ORDERING: SeqCst, as above.
+        self.locked.store(false, SeqCst);
         result
     }
 

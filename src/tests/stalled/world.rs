@@ -127,6 +127,9 @@ impl AddAssign for Takes {
     }
 }
 
+/// An operation, to be run on another thread.
+pub(super) type Operation<S> = Box<dyn FnOnce() -> Left<S> + Send>;
+
 /// What an operation leaves behind, besides what it did to the semaphore.
 pub(super) struct Left<S: Subject> {
     pub(super) waiter: Option<Waiter<S>>,
@@ -261,10 +264,7 @@ impl<S: Subject> World<S> {
     }
 
     /// Takes what an operation needs out of the world; `None` if it is not there.
-    pub(super) fn prepare(
-        &mut self,
-        op: Op,
-    ) -> Option<(Takes, Box<dyn FnOnce() -> Left<S> + Send>)> {
+    pub(super) fn prepare(&mut self, op: Op) -> Option<(Takes, Operation<S>)> {
         let semaphore = self.semaphore.clone();
         let mut waiter = match op {
             Op::Look(who) | Op::LookAnew(who) | Op::Cancel(who) => Some(self.waiters.remove(&who)?),
