@@ -45,8 +45,11 @@ const TOO_MANY: &str = match usize::BITS {
 /// # Progress
 ///
 /// All operations are lock-free in the formal sense: there is no mutex and no waiting loop, and a
-/// thread that is stopped for ever at any instruction delays nobody else. It withholds at most the
-/// permits that it carries at that moment and its own place, and a constant amount of memory. (An
+/// thread that is stopped for ever at any instruction keeps no other from coming to the end of what
+/// it does. It withholds at most the permits that it carries at that moment and its own place, and a
+/// constant amount of memory. Permits that are on their way to waiters are theirs, and they learn of
+/// it from the thread that carries them: while it is stopped, so many permits are missing at the end
+/// of the line. One that is stopped in `close` may be about to wake up to 32 others. (An
 /// allocator that locks is beyond our reach: one waiter in 31 allocates, and one frees.) Where
 /// nobody waits, an acquire takes one atomic read-modify-write, and so does the drop of a guard.
 ///
