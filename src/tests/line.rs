@@ -1,13 +1,13 @@
 //! The line by itself: a child of `line/mod.rs`, to reach into it.
 
-#[cfg(semafair_loom)]
+#[cfg(any(semafair_loom, semafair_shuttle))]
 mod models {
     use std::sync::Arc;
 
     use super::super::list::List;
     use super::super::segment::CELLS;
     use super::super::{Joined, Line, Look, Place};
-    use crate::tests::model::check;
+    use crate::tests::model::{check, thread};
     use crate::wakes::Wakes;
 
     /// D1: a deliverer leaves a unit in a place whose owner is stopped, and reads the tail; somebody
@@ -18,7 +18,7 @@ mod models {
             let stopped: Vec<Place> =
                 (0..stopped).map(|_| line.list.reserve().expect("open")).collect();
             let deliverer = line.clone();
-            let t = loom::thread::spawn(move || deliverer.deliver(1, &mut Wakes::new()));
+            let t = thread::spawn(move || deliverer.deliver(1, &mut Wakes::new()));
             let (joined, over) = line.join(1, None);
             // With nothing in hand nobody delivers, or that would find what lies about.
             if over > 0 {
@@ -51,7 +51,7 @@ mod models {
         check(|| {
             let line = Arc::new(Line::new());
             let deliverer = line.clone();
-            let t = loom::thread::spawn(move || deliverer.deliver(1, &mut Wakes::new()));
+            let t = thread::spawn(move || deliverer.deliver(1, &mut Wakes::new()));
             match line.join(1, None) {
                 (Joined::Waiting(place), 0) => assert_eq!(line.vacate(place, 1, 1).over, 0),
                 (Joined::Granted, 0) => {}
@@ -73,7 +73,7 @@ mod models {
             let behind = list.reserve().expect("open");
             first.into_iter().for_each(|place| drop(place.finish()));
             let reader = list.clone();
-            let t = loom::thread::spawn(move || {
+            let t = thread::spawn(move || {
                 let guard = reader.first();
                 let _ = guard.segment().next();
                 let _ = guard.segment().hint();
@@ -88,6 +88,8 @@ mod models {
     }
 
     /// A segment handed over late must not drive out the one that the slot's owner looks at now.
+    /// Shuttle wants `Send` of what goes to a thread, and a retired segment has no need of it.
+    #[cfg(semafair_loom)]
     #[test]
     fn a_late_hand_over() {
         check(|| {
@@ -99,7 +101,7 @@ mod models {
             let guard = list.first();
             let first = list.unlink(None, &guard).flatten().expect("finished");
             let retirer = list.clone();
-            let t = loom::thread::spawn(move || retirer.hazards().retire(first));
+            let t = thread::spawn(move || retirer.hazards().retire(first));
             let guard = guard.move_to(list.head()).expect("never null");
             let second = list.unlink(None, &guard).flatten().expect("finished");
             list.hazards().retire(second);

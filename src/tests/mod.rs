@@ -7,16 +7,20 @@
 //!
 //! `line.rs` is a child of the line, and is declared there.
 
-#[cfg(semafair_loom)]
+#[cfg(any(semafair_loom, semafair_shuttle))]
 mod cancel;
-#[cfg(semafair_loom)]
+#[cfg(any(semafair_loom, semafair_shuttle))]
 mod close;
-#[cfg(semafair_loom)]
+#[cfg(semafair_shuttle)]
+mod crowds;
+#[cfg(any(semafair_loom, semafair_shuttle))]
 mod hand_off;
+#[cfg(any(semafair_loom, semafair_shuttle))]
+mod histories;
 pub(crate) mod memory;
-#[cfg(semafair_loom)]
+#[cfg(any(semafair_loom, semafair_shuttle))]
 pub(crate) mod model;
-#[cfg(semafair_loom)]
+#[cfg(any(semafair_loom, semafair_shuttle))]
 mod reclaim;
 #[cfg(not(any(semafair_loom, semafair_shuttle)))]
 mod stalled;
@@ -24,5 +28,5 @@ mod stalled;
 pub(crate) mod steps;
 #[cfg(not(any(semafair_loom, semafair_shuttle)))]
 mod units;
-#[cfg(semafair_loom)]
+#[cfg(any(semafair_loom, semafair_shuttle))]
 mod waker;
