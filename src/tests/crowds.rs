@@ -98,7 +98,9 @@ fn a_line_with_gaps() {
         for _ in 0..6 {
             let mut waiter = bank.waiting(some(3));
             if threads.len() < 4 && chance() {
-                threads.push(bank.spawn(move |_| drop(waiter.poll_anew().is_pending().then_some(waiter))));
+                threads.push(
+                    bank.spawn(move |_| drop(waiter.poll_anew().is_pending().then_some(waiter))),
+                );
             } else {
                 stay.push(waiter);
             }
@@ -228,7 +230,8 @@ fn wakers_that_panic() {
             .map(|i| {
                 bank.spawn(move |semaphore| {
                     let n = if i == 0 { 12 } else { some(3) as usize };
-                    let caught = catch_unwind(AssertUnwindSafe(|| semaphore.add_permits(n))).is_err();
+                    let caught =
+                        catch_unwind(AssertUnwindSafe(|| semaphore.add_permits(n))).is_err();
                     let closed = close
                         && i == 3
                         && catch_unwind(AssertUnwindSafe(|| semaphore.close())).is_err();

@@ -21,8 +21,7 @@ use crate::{AcquireOwned, OwnedSemaphorePermit, Semaphore, TryAcquireError};
 /// Checks the histories of so many permits, and threads that each do some steps before they race,
 /// and some in the race.
 fn histories<const N: usize>(permits: u32, sides: [(&[Step], &[Step]); N]) {
-    let sides =
-        sides.map(|(before, race)| Side { before: before.to_vec(), race: race.to_vec() });
+    let sides = sides.map(|(before, race)| Side { before: before.to_vec(), race: race.to_vec() });
     check(move || race(permits, &sides, || ()));
 }
 

@@ -51,12 +51,12 @@ impl Step {
 }
 
 /// A call: whose, from when to when, and its events in their order.
-#[derive(Debug)]
-struct Record {
-    thread: Thread,
-    from: usize,
-    to: usize,
-    events: Vec<Event>,
+#[derive(Clone, Debug)]
+pub(super) struct Record {
+    pub(super) thread: Thread,
+    pub(super) from: usize,
+    pub(super) to: usize,
+    pub(super) events: Vec<Event>,
 }
 
 /// A waker of its own for every poll, and nobody to be woken.
@@ -94,7 +94,11 @@ impl Client {
     }
 
     /// Writes down a call, of which `events` are what became of it.
-    fn call<T>(&mut self, run: impl FnOnce(&Arc<Semaphore>) -> T, events: impl FnOnce(&T) -> Vec<Event>) -> T {
+    fn call<T>(
+        &mut self,
+        run: impl FnOnce(&Arc<Semaphore>) -> T,
+        events: impl FnOnce(&T) -> Vec<Event>,
+    ) -> T {
         let from = self.tick();
         let result = run(&self.semaphore);
         let to = self.tick();
@@ -103,7 +107,12 @@ impl Client {
         result
     }
 
-    fn poll(&mut self, name: Name, mut future: AcquireOwned, events: impl FnOnce(Answer) -> Vec<Event>) {
+    fn poll(
+        &mut self,
+        name: Name,
+        mut future: AcquireOwned,
+        events: impl FnOnce(Answer) -> Vec<Event>,
+    ) {
         let waker = Waker::from(Arc::new(Nobody));
         let poll = self.call(
             |_| Pin::new(&mut future).poll(&mut Context::from_waker(&waker)),
@@ -254,14 +263,15 @@ pub(super) fn race(permits: u32, sides: &[Side], start: impl Fn() + Clone + Send
         all.records.extend(client.records);
     }
     all.finish();
-    check(all.records);
+    all.records.sort_by_key(|record| record.from);
+    assert!(are_explained(&all.records), "no order explains this history:\n{}", text(&all.records));
 }
 
-fn check(mut records: Vec<Record>) {
-    records.sort_by_key(|record| record.from);
+/// Whether there is an order of all events that explains their answers.
+pub(super) fn are_explained(records: &[Record]) -> bool {
     // The checker has one event at a time for each of its processes.
     let mut actions = Vec::new();
-    for record in &records {
+    for record in records {
         for (half, &event) in record.events.iter().enumerate() {
             let (process, operation) = (2 * record.thread + half, (record.thread, event));
             actions.push((record.from, (process, Call(operation))));
@@ -270,11 +280,13 @@ fn check(mut records: Vec<Record>) {
     }
     actions.sort_by_key(|(when, _)| *when);
     let history = History::from_actions(actions.into_iter().map(|(_, action)| action).collect());
-    if !WGLChecker::<Spec>::is_linearizable(history) {
-        let mut text = String::new();
-        for Record { thread, from, to, events } in records {
-            writeln!(text, "  {from:4} to {to:4}, thread {thread}: {events:?}").unwrap();
-        }
-        panic!("no order explains this history:\n{text}");
+    WGLChecker::<Spec>::is_linearizable(history)
+}
+
+fn text(records: &[Record]) -> String {
+    let mut text = String::new();
+    for Record { thread, from, to, events } in records {
+        writeln!(text, "  {from:4} to {to:4}, thread {thread}: {events:?}").unwrap();
     }
+    text
 }

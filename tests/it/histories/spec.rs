@@ -172,7 +172,8 @@ impl State {
         }
         self.balance -= i64::from(wants);
         // Behind all who were told that they wait; it may overtake others on the way.
-        let told = |waiter: &Waiter| !self.half.values().any(|half| *half == Half::Asking(waiter.name));
+        let told =
+            |waiter: &Waiter| !self.half.values().any(|half| *half == Half::Asking(waiter.name));
         let first = self.line.iter().rposition(told).map_or(0, |last| last + 1);
         (first..=self.line.len())
             .map(|i| {
@@ -207,7 +208,9 @@ impl State {
         let place = self.line.iter().position(|waiter| waiter.name == name);
         match (answer, place) {
             (Answer::Granted, _) => self.granted.remove(&name).map(|_| self),
-            (Answer::Waits, place) => (place.is_some() && self.phase != Phase::Closed).then_some(self),
+            (Answer::Waits, place) => {
+                (place.is_some() && self.phase != Phase::Closed).then_some(self)
+            }
             (Answer::Closed, _) if self.is_open() => None,
             (Answer::Closed, Some(i)) => {
                 let Waiter { wants, missing, .. } = self.line.remove(i);
@@ -262,7 +265,9 @@ impl State {
                     one(self)
                 }
             },
-            Event::PolledAgain(name, answer) => self.answer(name, answer, true).into_iter().collect(),
+            Event::PolledAgain(name, answer) => {
+                self.answer(name, answer, true).into_iter().collect()
+            }
             Event::Tried(n, answer) => {
                 let enough = n <= self.free();
                 let right = match answer {
