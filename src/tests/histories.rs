@@ -64,8 +64,29 @@ fn forget_against_release() {
 }
 
 #[test]
-fn two_ask_against_add() {
-    histories(0, [(&[], &[Ask(1)]), (&[], &[Ask(2)]), (&[], &[Add(2)])]);
+fn ask_and_poll_against_add() {
+    histories(0, [(&[], &[Ask(1)]), (&[Ask(2)], &[Poll(0)]), (&[], &[Add(2)])]);
+}
+
+/// Nobody is served behind somebody who was refused.
+#[test]
+fn add_against_close() {
+    histories(0, [(&[Ask(1), Ask(1)], &[Add(1)]), (&[], &[Close])]);
+}
+
+#[test]
+fn ask_poll_and_leave_against_release_and_ask() {
+    histories(1, [(&[], &[Ask(2), Poll(0), Leave(0)]), (&[Try(1)], &[Release, Ask(1), Available])]);
+}
+
+#[test]
+fn leave_and_ask_against_add_poll_and_try() {
+    histories(0, [(&[Ask(1)], &[Leave(0), Ask(1)]), (&[Ask(1)], &[Add(1), Poll(0), Try(1)])]);
+}
+
+#[test]
+fn leave_and_try_against_add_and_close() {
+    histories(0, [(&[Ask(2)], &[Leave(0), Try(1)]), (&[Ask(1)], &[Add(2), Close, Poll(0)])]);
 }
 
 #[test]

@@ -1,9 +1,10 @@
-//! White-box tests: loom models of the races, and what cannot be reached from outside.
+//! White-box tests: models of the races, and what cannot be reached from outside.
 //!
 //! `scripts/loom` runs the models: every interleaving of a few threads up to a number of
 //! preemptions, with segments of two cells and of one, so that they cross the border between
-//! segments all the time. A segment that was freed is kept, poisoned, until that run of the model
-//! ends: whoever uses it is found out, and so is a segment that was never freed.
+//! segments all the time. `scripts/shuttle` draws interleavings by chance, of the same models and of
+//! larger ones. A segment that was freed is kept, poisoned, until that run of the model ends:
+//! whoever uses it is found out, and so is a segment that was never freed.
 //!
 //! `line.rs` is a child of the line, and is declared there.
 

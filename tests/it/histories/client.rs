@@ -35,6 +35,7 @@ pub(super) enum Step {
 
 impl Step {
     /// `below(n)` is a random number below `n`.
+    #[cfg(not(semafair_loom))]
     pub(super) fn random(mut below: impl FnMut(u32) -> u32) -> Self {
         match below(20) {
             0..5 => Self::Ask(1 + below(3)),
@@ -185,18 +186,20 @@ impl Client {
                     |forgot| vec![Event::Forgot(*forgot, n)],
                 );
             }
-            Step::Available => self.look(Event::Available),
+            Step::Available => {
+                self.look(Event::Available);
+            }
             Step::Close => {
                 self.call(|semaphore| semaphore.close(), |()| vec![Event::Closes, Event::Ends]);
             }
         }
     }
 
-    fn look(&mut self, event: impl FnOnce(u32) -> Event) {
+    fn look(&mut self, event: impl FnOnce(u32) -> Event) -> u32 {
         self.call(
             |semaphore| u32::try_from(semaphore.available_permits()).unwrap(),
             |available| vec![event(*available)],
-        );
+        )
     }
 
     fn steps(&mut self, steps: &[Step]) {
@@ -215,6 +218,10 @@ impl Client {
         while !self.waiters.is_empty() {
             self.step(Step::Leave(0));
         }
+        // Nor do any lie about in the line.
+        let all = self.look(Event::Quiet);
+        self.step(Step::Ask(all + 1));
+        self.step(Step::Leave(0));
         self.look(Event::Quiet);
     }
 
