@@ -43,12 +43,12 @@ impl List {
         }
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, any(semafair_loom, semafair_shuttle)))]
     pub(super) fn hazards(&self) -> &Hazards {
         &self.hazards
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, semafair_loom))]
     pub(super) fn head(&self) -> Source<'_> {
         Source::Head(&self.head)
     }

@@ -47,17 +47,17 @@ fn histories(rounds: usize, threads: usize, steps: usize) {
 
 #[test]
 fn of_two_threads() {
-    histories(2000, 2, 12);
+    histories(1000, 2, 12);
 }
 
 #[test]
 fn of_three_threads() {
-    histories(1000, 3, 8);
+    histories(800, 3, 8);
 }
 
 #[test]
 fn long_ones() {
-    histories(50, 2, 300);
+    histories(20, 2, 300);
 }
 
 /// The checker itself: what it must take, and what it must find.

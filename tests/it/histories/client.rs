@@ -9,6 +9,7 @@ use std::fmt::Write;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::task::{Context, Poll, Wake, Waker};
 
 use todc_utils::Action::{Call, Response};
@@ -60,11 +61,21 @@ pub(super) struct Record {
     pub(super) events: Vec<Event>,
 }
 
-/// A waker of its own for every poll, and nobody to be woken.
-struct Nobody;
+/// A waker that remembers; each poll has one of its own. It is no part of a model.
+#[derive(Default)]
+struct Alarm(AtomicBool);
 
-impl Wake for Nobody {
-    fn wake(self: Arc<Self>) {}
+impl Wake for Alarm {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+/// A request that waits, or that was granted or refused and does not know.
+struct Waiter {
+    name: Name,
+    future: AcquireOwned,
+    alarm: Arc<Alarm>,
 }
 
 struct Client {
@@ -72,7 +83,7 @@ struct Client {
     semaphore: Arc<Semaphore>,
     clock: Arc<AtomicUsize>,
     asked: usize,
-    waiters: VecDeque<(Name, AcquireOwned)>,
+    waiters: VecDeque<Waiter>,
     guards: Vec<OwnedSemaphorePermit>,
     records: Vec<Record>,
 }
@@ -108,15 +119,11 @@ impl Client {
         result
     }
 
-    fn poll(
-        &mut self,
-        name: Name,
-        mut future: AcquireOwned,
-        events: impl FnOnce(Answer) -> Vec<Event>,
-    ) {
-        let waker = Waker::from(Arc::new(Nobody));
+    fn poll(&mut self, mut waiter: Waiter, events: impl FnOnce(Answer) -> Vec<Event>) {
+        waiter.alarm = Arc::default();
+        let waker = Waker::from(Arc::clone(&waiter.alarm));
         let poll = self.call(
-            |_| Pin::new(&mut future).poll(&mut Context::from_waker(&waker)),
+            |_| Pin::new(&mut waiter.future).poll(&mut Context::from_waker(&waker)),
             |poll| {
                 events(match poll {
                     Poll::Pending => Answer::Waits,
@@ -126,12 +133,12 @@ impl Client {
             },
         );
         match poll {
-            Poll::Pending => self.waiters.push_back((name, future)),
+            Poll::Pending => self.waiters.push_back(waiter),
             Poll::Ready(guard) => self.guards.extend(guard),
         }
     }
 
-    fn waiter(&mut self, which: usize) -> Option<(Name, AcquireOwned)> {
+    fn waiter(&mut self, which: usize) -> Option<Waiter> {
         let len = self.waiters.len().max(1);
         self.waiters.remove(which % len)
     }
@@ -142,17 +149,18 @@ impl Client {
                 let name = self.thread * 1000 + self.asked;
                 self.asked += 1;
                 let future = Arc::clone(&self.semaphore).acquire_many_owned(n);
-                self.poll(name, future, |answer| {
+                self.poll(Waiter { name, future, alarm: Arc::default() }, |answer| {
                     vec![Event::Asks(name, n), Event::Answered(name, answer)]
                 });
             }
             Step::Poll(which) => {
-                if let Some((name, future)) = self.waiter(which) {
-                    self.poll(name, future, |answer| vec![Event::PolledAgain(name, answer)]);
+                if let Some(waiter) = self.waiter(which) {
+                    let name = waiter.name;
+                    self.poll(waiter, |answer| vec![Event::PolledAgain(name, answer)]);
                 }
             }
             Step::Leave(which) => {
-                if let Some((name, future)) = self.waiter(which) {
+                if let Some(Waiter { name, future, .. }) = self.waiter(which) {
                     self.call(|_| drop(future), |()| vec![Event::Leaves(name), Event::Ends]);
                 }
             }
@@ -225,9 +233,13 @@ impl Client {
         self.look(Event::Quiet);
     }
 
+    /// Who has an answer was woken, and nobody else.
     fn poll_all(&mut self) {
         for _ in 0..self.waiters.len() {
+            let woken = self.waiters[0].alarm.0.load(Ordering::SeqCst);
+            let waiting = self.waiters.len();
             self.step(Step::Poll(0));
+            assert_eq!(woken, self.waiters.len() < waiting, "woken");
         }
     }
 }
