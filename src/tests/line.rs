@@ -117,6 +117,24 @@ mod models {
 mod units {
     use super::super::list::List;
     use super::super::segment::{CELLS, Ended};
+    use super::super::{Joined, Line, Look};
+    use crate::wakes::Wakes;
+
+    /// Who looks in front so late that the line has gone on without it takes nothing from behind its
+    /// place: a unit that lies in a place that was not given out is for whoever takes that.
+    #[test]
+    fn a_late_look_in_front_takes_nothing_from_behind() {
+        let line = Line::new();
+        let late = line.list.reserve().expect("open");
+        let (Joined::Waiting(next), 0) = line.join(1, None) else { panic!("nothing is here") };
+        assert_eq!(line.deliver(1, &mut Wakes::new()), 0);
+        assert_eq!(next.look(), Look::Granted);
+        assert_eq!(line.deliver(1, &mut Wakes::new()), 0);
+        assert_eq!(line.pick_up(&late), 0);
+        let (Joined::Granted, 0) = line.join(1, None) else { panic!("the unit is gone") };
+        line.finish(late);
+        line.finish(next);
+    }
 
     /// Whatever the order in which its cells end, a segment ends with the last, and not before.
     #[test]
