@@ -44,7 +44,7 @@ impl List {
         }
     }
 
-    #[cfg(all(test, semafair_loom))]
+    #[cfg(all(test, any(semafair_loom, semafair_shuttle)))]
     pub(super) fn hazards(&self) -> &Hazards {
         &self.hazards
     }

@@ -183,7 +183,7 @@ impl<'a> PickUp<'a> {
 }
 
 impl Visitor for PickUp<'_> {
-    fn visit(&mut self, _: &List, segment: &Segment, index: usize) -> Visit {
+    fn visit(&mut self, list: &List, segment: &Segment, index: usize) -> Visit {
         let cell = &segment.cells[index];
         if core::ptr::eq(cell, self.own) {
             return Visit::Stop(End::Done);
@@ -191,7 +191,9 @@ impl Visitor for PickUp<'_> {
         match cell.units_left() {
             None if cell.is_satisfied() => Visit::Next(Finish::Plain),
             None | Some(0) => Visit::Stop(End::Done),
-            // Given out: so is our own place behind it.
+            // Where the line has gone on without our own place, the head is beyond it, and units
+            // may lie where no place was given out: they are for whoever takes that.
+            Some(_) if !list.tail().is_past(segment, index) => Visit::Stop(End::Done),
             Some(_) => match cell.take_units(true) {
                 None => Visit::Again,
                 Some(units) => {

@@ -11,7 +11,7 @@ use std::vec::Vec;
 use crate::line::Look;
 use crate::line::cell::{Cell, Published, Visited};
 use crate::line::state::Finish;
-use crate::tests::model::{Alarm, check};
+use crate::tests::model::{Alarm, check, thread};
 
 /// What the waiter asks for.
 const WANTS: u32 = 2;
@@ -301,7 +301,7 @@ fn races(start: Start, owner: Owner) {
             let threads = others.map(|other| {
                 brought += other.brings();
                 let cell = cell.clone();
-                loom::thread::spawn(move || other.run(&cell))
+                thread::spawn(move || other.run(&cell))
             });
             waiter.run(owner);
             let mut outcomes = Vec::from(threads.map(|thread| thread.join().unwrap()));

@@ -1,17 +1,17 @@
 //! The line by itself: a child of `line/mod.rs`, to reach into it.
 
-#[cfg(semafair_loom)]
+#[cfg(any(semafair_loom, semafair_shuttle))]
 #[path = "cell.rs"]
 mod cell;
 
-#[cfg(semafair_loom)]
+#[cfg(any(semafair_loom, semafair_shuttle))]
 mod models {
     use std::sync::Arc;
 
     use super::super::list::List;
     use super::super::segment::CELLS;
     use super::super::{Joined, Line, Look, Place};
-    use crate::tests::model::check;
+    use crate::tests::model::{check, thread};
     use crate::wakes::Wakes;
 
     /// D1: a deliverer leaves a unit in a place whose owner is stopped, and reads the tail; somebody
@@ -22,7 +22,7 @@ mod models {
             let stopped: Vec<Place> =
                 (0..stopped).map(|_| line.list.reserve().expect("open")).collect();
             let deliverer = line.clone();
-            let t = loom::thread::spawn(move || deliverer.deliver(1, &mut Wakes::new()));
+            let t = thread::spawn(move || deliverer.deliver(1, &mut Wakes::new()));
             let (joined, over) = line.join(1, None);
             // With nothing in hand nobody delivers, or that would find what lies about.
             if over > 0 {
@@ -55,7 +55,7 @@ mod models {
         check(|| {
             let line = Arc::new(Line::new());
             let deliverer = line.clone();
-            let t = loom::thread::spawn(move || deliverer.deliver(1, &mut Wakes::new()));
+            let t = thread::spawn(move || deliverer.deliver(1, &mut Wakes::new()));
             match line.join(1, None) {
                 (Joined::Waiting(place), 0) => assert_eq!(line.vacate(place, 1, 1).over, 0),
                 (Joined::Granted, 0) => {}
@@ -77,7 +77,7 @@ mod models {
             let behind = list.reserve().expect("open");
             first.into_iter().for_each(|place| drop(place.finish()));
             let reader = list.clone();
-            let t = loom::thread::spawn(move || {
+            let t = thread::spawn(move || {
                 let guard = reader.first();
                 let _ = guard.segment().next();
                 let _ = guard.segment().hint();
@@ -92,6 +92,8 @@ mod models {
     }
 
     /// A segment handed over late must not drive out the one that the slot's owner looks at now.
+    /// Shuttle wants `Send` of what goes to a thread, and a retired segment has no need of it.
+    #[cfg(semafair_loom)]
     #[test]
     fn a_late_hand_over() {
         check(|| {
@@ -103,7 +105,7 @@ mod models {
             let guard = list.first();
             let first = list.unlink(None, &guard).flatten().expect("finished");
             let retirer = list.clone();
-            let t = loom::thread::spawn(move || retirer.hazards().retire(first));
+            let t = thread::spawn(move || retirer.hazards().retire(first));
             let guard = guard.move_to(list.head()).expect("never null");
             let second = list.unlink(None, &guard).flatten().expect("finished");
             list.hazards().retire(second);
@@ -119,6 +121,24 @@ mod models {
 mod units {
     use super::super::list::List;
     use super::super::segment::{CELLS, Ended};
+    use super::super::{Joined, Line, Look};
+    use crate::wakes::Wakes;
+
+    /// Who looks in front so late that the line has gone on without it takes nothing from behind its
+    /// place: a unit that lies in a place that was not given out is for whoever takes that.
+    #[test]
+    fn a_late_look_in_front_takes_nothing_from_behind() {
+        let line = Line::new();
+        let late = line.list.reserve().expect("open");
+        let (Joined::Waiting(next), 0) = line.join(1, None) else { panic!("nothing is here") };
+        assert_eq!(line.deliver(1, &mut Wakes::new()), 0);
+        assert_eq!(next.look(), Look::Granted);
+        assert_eq!(line.deliver(1, &mut Wakes::new()), 0);
+        assert_eq!(line.pick_up(&late), 0);
+        let (Joined::Granted, 0) = line.join(1, None) else { panic!("the unit is gone") };
+        line.finish(late);
+        line.finish(next);
+    }
 
     /// Whatever the order in which its cells end, a segment ends with the last, and not before.
     #[test]

@@ -7,20 +7,49 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Wake;
 
-use loom::thread::JoinHandle;
+#[cfg(semafair_loom)]
+pub(crate) use loom::thread;
+#[cfg(semafair_shuttle)]
+pub(crate) use shuttle::thread;
 
 use super::memory;
 use crate::line::Line;
 use crate::{AcquireOwned, OwnedSemaphorePermit, Semaphore};
 
-/// Checks a model, and that it frees all segments.
+/// Checks a model, and that it frees all segments: in every interleaving.
 ///
 /// A model makes a [`Bank`], lets threads race, joins them, and closes the bank's books.
+#[cfg(semafair_loom)]
 pub(crate) fn check(model: impl Fn() + Send + Sync + 'static) {
     let mut loom = loom::model::Builder::new();
     // The longest have a few thousand steps; loom's own limit is for finding loops that spin.
     loom.max_branches = 20_000;
     loom.check(move || memory::checked(&model));
+}
+
+/// Checks a model, and that it frees all segments: in interleavings drawn by chance, or in one that
+/// was printed before.
+///
+/// Half of them are all chance. The others are runs of single threads, with few preemptions: they
+/// find what takes one thread being stopped for long.
+#[cfg(semafair_shuttle)]
+pub(crate) fn check(model: impl Fn() + Send + Sync + 'static) {
+    use shuttle::scheduler::{PctScheduler, RandomScheduler};
+
+    let model = Arc::new(move || memory::checked(&model));
+    if let Ok(schedule) = std::env::var("SHUTTLE_SCHEDULE") {
+        return shuttle::replay(move || model(), &schedule);
+    }
+    let iterations = match std::env::var("SHUTTLE_ITERATIONS") {
+        Ok(iterations) => iterations.parse().expect("SHUTTLE_ITERATIONS is a number"),
+        Err(_) => 1000,
+    };
+    let mut config = shuttle::Config::new();
+    // That it knows nothing of weaker orderings than SeqCst, which is what loom is for.
+    config.silence_warnings = true;
+    let chance = model.clone();
+    shuttle::Runner::new(RandomScheduler::new(iterations), config.clone()).run(move || chance());
+    shuttle::Runner::new(PctScheduler::new(3, iterations), config).run(move || model());
 }
 
 /// A semaphore, and the waiters of whom the model keeps account.
@@ -52,12 +81,12 @@ impl Bank {
         waiter
     }
 
-    pub(super) fn spawn<T: 'static>(
+    pub(super) fn spawn<T: Send + 'static>(
         &self,
-        run: impl FnOnce(&Semaphore) -> T + 'static,
-    ) -> JoinHandle<T> {
+        run: impl FnOnce(&Semaphore) -> T + Send + 'static,
+    ) -> thread::JoinHandle<T> {
         let semaphore = self.semaphore.clone();
-        loom::thread::spawn(move || run(&semaphore))
+        thread::spawn(move || run(&semaphore))
     }
 
     /// All threads were joined: everybody who was woken looks, takes its permits and gives them
@@ -89,26 +118,36 @@ pub(super) struct Waiter {
 
 /// A waker that remembers. It is no part of the model: loom does not look into it.
 #[derive(Default)]
-pub(crate) struct Alarm(AtomicBool);
+pub(crate) struct Alarm {
+    rang: AtomicBool,
+    #[cfg(semafair_shuttle)]
+    panics: AtomicBool,
+}
 
 impl Wake for Alarm {
     fn wake(self: Arc<Self>) {
         // ORDERING: SeqCst. The test's own note; nothing hangs on its order.
-        self.0.store(true, Ordering::SeqCst);
+        self.rang.store(true, Ordering::SeqCst);
+        #[cfg(semafair_shuttle)]
+        // ORDERING: SeqCst, as above.
+        if self.panics.load(Ordering::SeqCst) {
+            // Without the hook: shuttle's takes every panic for a failure.
+            std::panic::resume_unwind(Box::new("alarm"));
+        }
     }
 }
 
 impl Alarm {
     pub(crate) fn has_rung(&self) -> bool {
         // ORDERING: SeqCst. The test's own note; nothing hangs on its order.
-        self.0.load(Ordering::SeqCst)
+        self.rang.load(Ordering::SeqCst)
     }
 }
 
 impl Waiter {
     pub(super) fn poll(&mut self) -> Poll<Option<OwnedSemaphorePermit>> {
         // ORDERING: SeqCst. The test's own note; nothing hangs on its order.
-        self.alarm.0.store(false, Ordering::SeqCst);
+        self.alarm.rang.store(false, Ordering::SeqCst);
         let waker = Waker::from(self.alarm.clone());
         let future = self.future.as_mut().expect("polled before its end");
         let poll = Pin::new(future).poll(&mut Context::from_waker(&waker)).map(Result::ok);
@@ -130,6 +169,13 @@ impl Waiter {
 
     pub(super) fn is_woken(&self) -> bool {
         self.alarm.has_rung()
+    }
+
+    /// From now on, its waker panics.
+    #[cfg(semafair_shuttle)]
+    pub(super) fn panics_when_woken(&self) {
+        // ORDERING: SeqCst. The test's own note; nothing hangs on its order.
+        self.alarm.panics.store(true, Ordering::SeqCst);
     }
 
     /// Cancels. Nobody may hold its waker afterwards, unless it is being woken.

@@ -15,6 +15,7 @@ mod close;
 mod errors;
 mod fairness;
 mod futures;
+mod histories;
 mod hooks;
 mod limits;
 mod model;

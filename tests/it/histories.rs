@@ -1,0 +1,183 @@
+//! What threads see of one semaphore can be explained by one order of all that they did: random
+//! programs on several threads, and a checker of linearizability. `histories/spec.rs` says what
+//! counts as one event.
+
+mod client;
+mod spec;
+
+use std::hint;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use fastrand::Rng;
+use semafair::{AcquireOwned, OwnedSemaphorePermit, Semaphore, TryAcquireError};
+
+use self::client::{Side, Step, race};
+use crate::support::seed;
+use crate::watchdog::times;
+
+/// Lets all of them start at the same instant.
+fn start_line(threads: usize) -> impl Fn() + Clone + Send + 'static {
+    let arrived = Arc::new(AtomicUsize::new(0));
+    move || {
+        arrived.fetch_add(1, Ordering::SeqCst);
+        let mut turns = 0_u32;
+        while arrived.load(Ordering::SeqCst) < threads {
+            turns += 1;
+            if turns % 500 == 0 {
+                thread::yield_now();
+            }
+            hint::spin_loop();
+        }
+    }
+}
+
+/// Random histories of so many threads with so many steps each.
+fn histories(rounds: usize, threads: usize, steps: usize) {
+    let mut rng = Rng::with_seed(seed());
+    for _ in 0..rounds * times() {
+        let permits = rng.u32(0..4);
+        let mut some = |n: usize| (0..n).map(|_| Step::random(|n| rng.u32(0..n))).collect();
+        let sides: Vec<_> =
+            (0..threads).map(|_| Side { before: some(2), race: some(steps) }).collect();
+        race(permits, &sides, start_line(threads));
+    }
+}
+
+#[test]
+fn of_two_threads() {
+    histories(1000, 2, 12);
+}
+
+#[test]
+fn of_three_threads() {
+    histories(800, 3, 8);
+}
+
+#[test]
+fn long_ones() {
+    histories(20, 2, 300);
+}
+
+/// The checker itself: what it must take, and what it must find.
+mod checker {
+    use crate::histories::client::{Record, are_explained};
+    use crate::histories::spec::Answer::{Closed, Granted, Waits};
+    use crate::histories::spec::Event::{
+        self, Answered, Asks, Available, Closes, Ends, Gives, Leaves, PolledAgain, Quiet, Tried,
+    };
+
+    /// Calls: from, to, thread, events.
+    fn explained(calls: &[(usize, usize, usize, &[Event])]) -> bool {
+        let record = |&(from, to, thread, events): &(_, _, _, &[Event])| Record {
+            thread,
+            from,
+            to,
+            events: events.to_vec(),
+        };
+        are_explained(&calls.iter().map(record).collect::<Vec<_>>())
+    }
+
+    /// The same, one after the other.
+    fn explained_in_turn(calls: &[&[Event]]) -> bool {
+        let calls: Vec<_> =
+            calls.iter().enumerate().map(|(i, events)| (2 * i, 2 * i + 1, 0, *events)).collect();
+        explained(&calls)
+    }
+
+    #[test]
+    fn a_permit_is_granted_once() {
+        let granted = |name| [Asks(name, 1), Answered(name, Granted)];
+        assert!(explained_in_turn(&[&[Gives(2), Ends], &granted(1), &granted(2)]));
+        assert!(!explained_in_turn(&[&[Gives(1), Ends], &granted(1), &granted(2)]));
+        assert!(!explained_in_turn(&[&[Gives(1), Ends], &granted(1), &[Tried(1, Granted)]]));
+        assert!(!explained_in_turn(&[&[Gives(1), Ends], &granted(1), &[Quiet(1)]]));
+        // Nor is it lost.
+        assert!(!explained_in_turn(&[&[Gives(1), Ends], &[Tried(1, Waits)]]));
+        assert!(!explained_in_turn(&[&[Gives(1), Ends], &[Asks(1, 1), Answered(1, Waits)]]));
+    }
+
+    #[test]
+    fn nobody_overtakes() {
+        let waits: [&[Event]; 2] =
+            [&[Asks(1, 2), Answered(1, Waits)], &[Asks(2, 1), Answered(2, Waits)]];
+        let then = |events| explained_in_turn(&[waits[0], waits[1], &[Gives(1), Ends], events]);
+        assert!(then(&[PolledAgain(2, Waits)]));
+        assert!(!then(&[PolledAgain(2, Granted)]));
+        assert!(!then(&[Tried(1, Granted)]));
+        assert!(!then(&[Available(1)]));
+        let both = |second| {
+            let calls = [waits[0], waits[1], &[Gives(2), Ends], &[PolledAgain(1, Granted)], second];
+            explained_in_turn(&calls)
+        };
+        assert!(both(&[PolledAgain(2, Waits)]));
+        assert!(!both(&[PolledAgain(2, Granted)]));
+    }
+
+    /// The interleaving that is told in `spec.rs`, and the same when the first was there in time.
+    #[test]
+    fn two_who_overlap_stand_either_way() {
+        let overtaken = |end| {
+            explained(&[
+                (0, 1, 0, &[Gives(1), Ends]),
+                (2, end, 1, &[Asks(1, 2), Answered(1, Waits)]),
+                (4, 5, 2, &[Tried(1, Waits)]),
+                (6, 7, 2, &[Asks(2, 1), Answered(2, Waits)]),
+                (10, 11, 2, &[PolledAgain(2, Granted)]),
+            ])
+        };
+        assert!(overtaken(9));
+        assert!(!overtaken(3));
+    }
+
+    /// Until a release returns, its permits may be on their way.
+    #[test]
+    fn who_was_served_is_told() {
+        let told = |end| {
+            explained(&[
+                (0, 1, 0, &[Asks(1, 1), Answered(1, Waits)]),
+                (2, end, 1, &[Gives(1), Ends]),
+                (4, 5, 0, &[PolledAgain(1, Waits)]),
+            ])
+        };
+        assert!(told(6));
+        assert!(!told(3));
+    }
+
+    #[test]
+    fn what_a_canceled_one_had_comes_back() {
+        let waits: &[Event] = &[Asks(1, 2), Answered(1, Waits)];
+        let then =
+            |k| explained_in_turn(&[waits, &[Gives(1), Ends], &[Leaves(1), Ends], &[Available(k)]]);
+        assert_eq!([0, 1, 2].map(then), [false, true, false]);
+    }
+
+    #[test]
+    fn a_close_refuses_all_who_were_not_served() {
+        let waits: [&[Event]; 2] =
+            [&[Asks(1, 1), Answered(1, Waits)], &[Asks(2, 1), Answered(2, Waits)]];
+        let then = |answers: [_; 2]| {
+            let [one, two] = [[PolledAgain(1, answers[0])], [PolledAgain(2, answers[1])]];
+            let [give, close]: [&[Event]; 2] = [&[Gives(1), Ends], &[Closes, Ends]];
+            explained_in_turn(&[waits[0], waits[1], give, close, &one, &two])
+        };
+        assert!(then([Granted, Closed]));
+        for wrong in [[Closed, Closed], [Granted, Granted], [Granted, Waits], [Closed, Granted]] {
+            assert!(!then(wrong), "{wrong:?}");
+        }
+        // Who comes during the close may be served or not, but in the line's order.
+        let overlapping = |answers: [_; 2]| {
+            explained(&[
+                (0, 1, 0, waits[0]),
+                (2, 3, 0, waits[1]),
+                (4, 9, 1, &[Gives(1), Ends]),
+                (5, 8, 2, &[Closes, Ends]),
+                (10, 11, 0, &[PolledAgain(1, answers[0])]),
+                (12, 13, 0, &[PolledAgain(2, answers[1])]),
+            ])
+        };
+        assert!(overlapping([Granted, Closed]) && overlapping([Closed, Closed]));
+        assert!(!overlapping([Closed, Granted]));
+    }
+}

@@ -1,0 +1,311 @@
+//! Threads that use one semaphore, and write down what they did and when.
+//!
+//! Whoever includes this says which threads and which clock: of the standard library, or of a
+//! checker. The clock's ticks are read-modify-writes: what ended before another call began happened
+//! before it, as linearizability takes for granted.
+
+use std::collections::VecDeque;
+use std::fmt::Write;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::task::{Context, Poll, Wake, Waker};
+
+use todc_utils::Action::{Call, Response};
+use todc_utils::{History, WGLChecker};
+
+use super::spec::{Answer, Event, Name, Spec, Thread};
+use super::{
+    AcquireOwned, AtomicUsize, Ordering, OwnedSemaphorePermit, Semaphore, TryAcquireError, thread,
+};
+
+/// What a client does. The first of two numbers chooses among those it has.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Step {
+    Ask(u32),
+    Poll(usize),
+    Leave(usize),
+    Release,
+    Try(u32),
+    Add(u32),
+    Forget(u32),
+    Available,
+    Close,
+}
+
+impl Step {
+    /// `below(n)` is a random number below `n`.
+    #[cfg_attr(semafair_loom, allow(dead_code, reason = "loom's models leave nothing to chance"))]
+    pub(super) fn random(mut below: impl FnMut(u32) -> u32) -> Self {
+        match below(20) {
+            0..5 => Self::Ask(1 + below(3)),
+            5..8 => Self::Poll(below(3) as usize),
+            8..11 => Self::Leave(below(3) as usize),
+            11..13 => Self::Release,
+            13..15 => Self::Try(1 + below(2)),
+            15..17 => Self::Add(1 + below(2)),
+            17 => Self::Forget(1 + below(2)),
+            18 if below(4) == 0 => Self::Close,
+            _ => Self::Available,
+        }
+    }
+}
+
+/// A call: whose, from when to when, and its events in their order.
+#[derive(Clone, Debug)]
+pub(super) struct Record {
+    pub(super) thread: Thread,
+    pub(super) from: usize,
+    pub(super) to: usize,
+    pub(super) events: Vec<Event>,
+}
+
+/// A waker that remembers; each poll has one of its own. It is no part of a model.
+#[derive(Default)]
+struct Alarm(AtomicBool);
+
+impl Wake for Alarm {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+/// A request that waits, or that was granted or refused and does not know.
+struct Waiter {
+    name: Name,
+    future: AcquireOwned,
+    alarm: Arc<Alarm>,
+}
+
+struct Client {
+    thread: Thread,
+    semaphore: Arc<Semaphore>,
+    clock: Arc<AtomicUsize>,
+    asked: usize,
+    waiters: VecDeque<Waiter>,
+    guards: Vec<OwnedSemaphorePermit>,
+    records: Vec<Record>,
+}
+
+impl Client {
+    fn new(thread: Thread, semaphore: &Arc<Semaphore>, clock: &Arc<AtomicUsize>) -> Self {
+        Self {
+            thread,
+            semaphore: Arc::clone(semaphore),
+            clock: Arc::clone(clock),
+            asked: 0,
+            waiters: VecDeque::new(),
+            guards: Vec::new(),
+            records: Vec::new(),
+        }
+    }
+
+    fn tick(&self) -> usize {
+        self.clock.fetch_add(1, Ordering::SeqCst)
+    }
+
+    /// Writes down a call, of which `events` are what became of it.
+    fn call<T>(
+        &mut self,
+        run: impl FnOnce(&Arc<Semaphore>) -> T,
+        events: impl FnOnce(&T) -> Vec<Event>,
+    ) -> T {
+        let from = self.tick();
+        let result = run(&self.semaphore);
+        let to = self.tick();
+        let events = events(&result);
+        self.records.push(Record { thread: self.thread, from, to, events });
+        result
+    }
+
+    fn poll(&mut self, mut waiter: Waiter, events: impl FnOnce(Answer) -> Vec<Event>) {
+        waiter.alarm = Arc::default();
+        let waker = Waker::from(Arc::clone(&waiter.alarm));
+        let poll = self.call(
+            |_| Pin::new(&mut waiter.future).poll(&mut Context::from_waker(&waker)),
+            |poll| {
+                events(match poll {
+                    Poll::Pending => Answer::Waits,
+                    Poll::Ready(Ok(_)) => Answer::Granted,
+                    Poll::Ready(Err(_)) => Answer::Closed,
+                })
+            },
+        );
+        match poll {
+            Poll::Pending => self.waiters.push_back(waiter),
+            Poll::Ready(guard) => self.guards.extend(guard),
+        }
+    }
+
+    fn waiter(&mut self, which: usize) -> Option<Waiter> {
+        let len = self.waiters.len().max(1);
+        self.waiters.remove(which % len)
+    }
+
+    fn step(&mut self, step: Step) {
+        match step {
+            Step::Ask(n) => {
+                let name = self.thread * 1000 + self.asked;
+                self.asked += 1;
+                let future = Arc::clone(&self.semaphore).acquire_many_owned(n);
+                self.poll(Waiter { name, future, alarm: Arc::default() }, |answer| {
+                    vec![Event::Asks(name, n), Event::Answered(name, answer)]
+                });
+            }
+            Step::Poll(which) => {
+                if let Some(waiter) = self.waiter(which) {
+                    let name = waiter.name;
+                    self.poll(waiter, |answer| vec![Event::PolledAgain(name, answer)]);
+                }
+            }
+            Step::Leave(which) => {
+                if let Some(Waiter { name, future, .. }) = self.waiter(which) {
+                    self.call(|_| drop(future), |()| vec![Event::Leaves(name), Event::Ends]);
+                }
+            }
+            Step::Release => {
+                if let Some(guard) = self.guards.pop() {
+                    let n = u32::try_from(guard.num_permits()).unwrap();
+                    self.call(|_| drop(guard), |()| vec![Event::Gives(n), Event::Ends]);
+                }
+            }
+            Step::Try(n) => {
+                let tried = self.call(
+                    |semaphore| Arc::clone(semaphore).try_acquire_many_owned(n),
+                    |tried| {
+                        let answer = match tried {
+                            Ok(_) => Answer::Granted,
+                            Err(TryAcquireError::NoPermits) => Answer::Waits,
+                            Err(TryAcquireError::Closed) => Answer::Closed,
+                        };
+                        vec![Event::Tried(n, answer)]
+                    },
+                );
+                self.guards.extend(tried);
+            }
+            Step::Add(n) => self.call(
+                |semaphore| semaphore.add_permits(n as usize),
+                |()| vec![Event::Gives(n), Event::Ends],
+            ),
+            Step::Forget(n) => {
+                self.call(
+                    |semaphore| u32::try_from(semaphore.forget_permits(n as usize)).unwrap(),
+                    |forgot| vec![Event::Forgot(*forgot, n)],
+                );
+            }
+            Step::Available => {
+                self.look(Event::Available);
+            }
+            Step::Close => {
+                self.call(|semaphore| semaphore.close(), |()| vec![Event::Closes, Event::Ends]);
+            }
+        }
+    }
+
+    fn look(&mut self, event: impl FnOnce(u32) -> Event) -> u32 {
+        self.call(
+            |semaphore| u32::try_from(semaphore.available_permits()).unwrap(),
+            |available| vec![event(*available)],
+        )
+    }
+
+    fn steps(&mut self, steps: &[Step]) {
+        steps.iter().for_each(|step| self.step(*step));
+    }
+
+    /// Everybody else is gone, and nothing is in flight: now all answers are exact.
+    fn finish(&mut self) {
+        self.look(Event::Quiet);
+        self.poll_all();
+        self.look(Event::Quiet);
+        while !self.guards.is_empty() {
+            self.step(Step::Release);
+            self.poll_all();
+        }
+        while !self.waiters.is_empty() {
+            self.step(Step::Leave(0));
+        }
+        // Nor do any lie about in the line.
+        let all = self.look(Event::Quiet);
+        self.step(Step::Ask(all + 1));
+        self.step(Step::Leave(0));
+        self.look(Event::Quiet);
+    }
+
+    /// Who has an answer was woken, and nobody else.
+    fn poll_all(&mut self) {
+        for _ in 0..self.waiters.len() {
+            let woken = self.waiters[0].alarm.0.load(Ordering::SeqCst);
+            let waiting = self.waiters.len();
+            self.step(Step::Poll(0));
+            assert_eq!(woken, self.waiters.len() < waiting, "woken");
+        }
+    }
+}
+
+/// What one thread does: before the race, while nobody else does anything, and in it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Side {
+    pub(super) before: Vec<Step>,
+    pub(super) race: Vec<Step>,
+}
+
+/// Lets `sides` race, each on a thread of its own that calls `start` first, and checks that what
+/// they have seen has an order that explains it.
+pub(super) fn race(permits: u32, sides: &[Side], start: impl Fn() + Clone + Send + 'static) {
+    let semaphore = Arc::new(Semaphore::new(0));
+    let clock = Arc::new(AtomicUsize::new(0));
+    let mut all = Client::new(0, &semaphore, &clock);
+    all.step(Step::Add(permits));
+    let mut clients = Vec::new();
+    for (i, side) in sides.iter().enumerate() {
+        let mut client = Client::new(i + 1, &semaphore, &clock);
+        client.steps(&side.before);
+        clients.push((client, side.race.clone()));
+    }
+    let threads: Vec<_> = clients
+        .into_iter()
+        .map(|(mut client, steps)| {
+            let start = start.clone();
+            thread::spawn(move || {
+                start();
+                client.steps(&steps);
+                client
+            })
+        })
+        .collect();
+    for thread in threads {
+        let client = thread.join().unwrap();
+        all.waiters.extend(client.waiters);
+        all.guards.extend(client.guards);
+        all.records.extend(client.records);
+    }
+    all.finish();
+    all.records.sort_by_key(|record| record.from);
+    assert!(are_explained(&all.records), "no order explains this history:\n{}", text(&all.records));
+}
+
+/// Whether there is an order of all events that explains their answers.
+pub(super) fn are_explained(records: &[Record]) -> bool {
+    // The checker has one event at a time for each of its processes.
+    let mut actions = Vec::new();
+    for record in records {
+        for (half, &event) in record.events.iter().enumerate() {
+            let (process, operation) = (2 * record.thread + half, (record.thread, event));
+            actions.push((record.from, (process, Call(operation))));
+            actions.push((record.to, (process, Response(operation))));
+        }
+    }
+    actions.sort_by_key(|(when, _)| *when);
+    let history = History::from_actions(actions.into_iter().map(|(_, action)| action).collect());
+    WGLChecker::<Spec>::is_linearizable(history)
+}
+
+fn text(records: &[Record]) -> String {
+    let mut text = String::new();
+    for Record { thread, from, to, events } in records {
+        writeln!(text, "  {from:4} to {to:4}, thread {thread}: {events:?}").unwrap();
+    }
+    text
+}

@@ -1,0 +1,319 @@
+//! What a semaphore may answer: a sequential specification, for a checker of linearizability.
+//!
+//! A history is linearizable if all that happened in it can be put in one order, each event at a
+//! point between the start and the end of its call, such that every answer is right in that order.
+//!
+//! # What is one event
+//!
+//! `try_acquire`, `forget_permits`, `available_permits` and all polls but the first. The others are
+//! two, as in between others can see that they are half done:
+//!
+//! - **First poll**: it asks, and it is answered. What was free is gone from the moment it asks; its
+//!   place in the line it has at some point before the answer. One permit is free: A asks for two;
+//!   C tries one, and fails; B asks for one, and overtakes A on the way to the line. So A asked
+//!   before C, and C before B, but B stands before A. This is FIFO still: A and B overlap.
+//! - **Release** (the drop of a guard, `add_permits`): the permits are counted, and then they are
+//!   handed to those who wait, one after the other, until it returns. Two who overlap may each hold
+//!   up what the other has counted.
+//! - **Cancel**: what it missed is asked for no more, and with that a part of what was on its way is
+//!   free (which part depends on how far it was); then it gives back the rest.
+//! - **Close**: from its point on nobody gets in, and what was counted but not handed out may or may
+//!   not come in time. When it returns, everybody has been refused who was not served.
+//!
+//! # What is exact
+//!
+//! Permits that are counted and not handed out are *in flight*. While none of the calls of two
+//! events is half done, nothing is in flight, and then every poll answers what a queue would. As
+//! long as it is open, the counts are exact always. Once it is closed, they are while nothing
+//! happens: what is in flight comes back one by one, and an acquire that is refused borrows for a
+//! moment. So [`Event::Available`] and [`Event::Forget`] say little then, and [`Event::Quiet`] says all.
+//!
+//! Where an event has more than one outcome, all are followed: the state is a set of [`State`]s, and
+//! an event that leaves none of them is not possible.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use todc_utils::Specification;
+
+/// A thread, which has one call at a time.
+pub(super) type Thread = usize;
+/// A request.
+pub(super) type Name = usize;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    Granted,
+    Waits,
+    Closed,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Event {
+    /// A first poll begins. [`Event::Answered`] is its end, [`Event::Ends`] that of the next three.
+    Asks(Name, u32),
+    Gives(u32),
+    /// The request waits, or was granted and does not know.
+    Leaves(Name),
+    Closes,
+    Answered(Name, Answer),
+    Ends,
+    PolledAgain(Name, Answer),
+    /// `NoPermits` is [`Answer::Waits`] here.
+    Tried(u32, Answer),
+    /// So many, of so many that were to be.
+    Forgot(u32, u32),
+    Available(u32),
+    /// The same while nothing else happens.
+    Quiet(u32),
+}
+
+/// A call that is half done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Half {
+    Asking(Name),
+    /// So many are yet to be given back.
+    Giving(u32),
+    Closing,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Phase {
+    Open,
+    /// So many are in flight that those who wait may get yet.
+    Closing(i64),
+    Closed,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Waiter {
+    name: Name,
+    wants: u32,
+    missing: u32,
+}
+
+/// One of the states that a semaphore may be in.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct State {
+    /// What is free, or below zero, what is asked for and not on its way.
+    balance: i64,
+    phase: Phase,
+    /// All of them miss something.
+    line: Vec<Waiter>,
+    /// Those who have all they want, and how much that is.
+    granted: BTreeMap<Name, u32>,
+    half: BTreeMap<Thread, Half>,
+}
+
+impl State {
+    fn new() -> Self {
+        Self {
+            balance: 0,
+            phase: Phase::Open,
+            line: Vec::new(),
+            granted: BTreeMap::new(),
+            half: BTreeMap::new(),
+        }
+    }
+
+    fn is_open(&self) -> bool {
+        self.phase == Phase::Open
+    }
+
+    fn free(&self) -> u32 {
+        self.balance.max(0).try_into().expect("small numbers")
+    }
+
+    fn in_flight(&self) -> i64 {
+        match self.phase {
+            Phase::Open => {
+                let missing: i64 = self.line.iter().map(|waiter| i64::from(waiter.missing)).sum();
+                missing - (-self.balance).max(0)
+            }
+            Phase::Closing(in_flight) => in_flight,
+            Phase::Closed => 0,
+        }
+    }
+
+    /// One that is in flight comes to the head of the line.
+    fn deliver(mut self) -> Option<Self> {
+        if self.in_flight() == 0 || self.line.is_empty() {
+            return None;
+        }
+        if let Phase::Closing(in_flight) = &mut self.phase {
+            *in_flight -= 1;
+            self.balance -= 1;
+        }
+        let head = &mut self.line[0];
+        head.missing -= 1;
+        if head.missing == 0 {
+            self.granted.insert(head.name, head.wants);
+            self.line.remove(0);
+        }
+        Some(self)
+    }
+
+    fn is_possible(&self) -> bool {
+        !self.half.is_empty() || self.in_flight() == 0
+    }
+
+    fn begins(mut self, thread: Thread, half: Half) -> Self {
+        assert_eq!(self.half.insert(thread, half), None, "one call at a time");
+        self
+    }
+
+    fn asks(mut self, name: Name, wants: u32) -> Vec<Self> {
+        if !self.is_open() {
+            return vec![self];
+        }
+        if wants <= self.free() {
+            self.balance -= i64::from(wants);
+            self.granted.insert(name, wants);
+            return vec![self];
+        }
+        self.balance -= i64::from(wants);
+        // Behind all who were told that they wait; it may overtake others on the way.
+        let told =
+            |waiter: &Waiter| !self.half.values().any(|half| *half == Half::Asking(waiter.name));
+        let first = self.line.iter().rposition(told).map_or(0, |last| last + 1);
+        (first..=self.line.len())
+            .map(|i| {
+                let mut next = self.clone();
+                next.line.insert(i, Waiter { name, wants, missing: wants });
+                next
+            })
+            .collect()
+    }
+
+    fn leaves(mut self, thread: Thread, name: Name) -> Vec<Self> {
+        // What it missed is asked for no more, and any part of the rest is free at once.
+        let (missing, wants) = if let Some(wants) = self.granted.remove(&name) {
+            (0, wants)
+        } else if let Some(i) = self.line.iter().position(|waiter| waiter.name == name) {
+            let Waiter { missing, wants, .. } = self.line.remove(i);
+            if self.is_open() { (missing, wants) } else { (0, wants - missing) }
+        } else {
+            return Vec::new();
+        };
+        (missing..=wants)
+            .map(|now| {
+                let mut next = self.clone().begins(thread, Half::Giving(wants - now));
+                next.balance += i64::from(now);
+                next
+            })
+            .collect()
+    }
+
+    /// A request has this answer; `told` if it was told before that it waits.
+    fn answer(mut self, name: Name, answer: Answer, told: bool) -> Option<Self> {
+        let place = self.line.iter().position(|waiter| waiter.name == name);
+        match (answer, place) {
+            (Answer::Granted, _) => self.granted.remove(&name).map(|_| self),
+            (Answer::Waits, place) => {
+                (place.is_some() && self.phase != Phase::Closed).then_some(self)
+            }
+            (Answer::Closed, _) if self.is_open() => None,
+            (Answer::Closed, Some(i)) => {
+                let Waiter { wants, missing, .. } = self.line.remove(i);
+                self.balance += i64::from(wants - missing);
+                // Nobody is served behind one who was refused in the line.
+                if let (Phase::Closing(in_flight), true) = (&mut self.phase, told) {
+                    *in_flight = 0;
+                }
+                Some(self)
+            }
+            (Answer::Closed, None) => (!told && !self.granted.contains_key(&name)).then_some(self),
+        }
+    }
+
+    fn after(mut self, thread: Thread, event: Event) -> Vec<Self> {
+        let one = |next: Self| vec![next];
+        let if_so = |so: bool, next: Self| if so { vec![next] } else { Vec::new() };
+        match event {
+            Event::Asks(name, wants) => {
+                let asked = self.asks(name, wants).into_iter();
+                asked.map(|next| next.begins(thread, Half::Asking(name))).collect()
+            }
+            Event::Gives(n) => {
+                self.balance += i64::from(n);
+                one(self.begins(thread, Half::Giving(0)))
+            }
+            Event::Leaves(name) => self.leaves(thread, name),
+            Event::Closes => {
+                if self.is_open() {
+                    let in_flight = self.in_flight();
+                    self.balance = self.balance.max(0) + in_flight;
+                    self.phase = Phase::Closing(in_flight);
+                }
+                one(self.begins(thread, Half::Closing))
+            }
+            Event::Answered(name, answer) => match self.half.remove(&thread) {
+                None => Vec::new(),
+                Some(half) => {
+                    assert_eq!(half, Half::Asking(name), "one call at a time");
+                    self.answer(name, answer, false).into_iter().collect()
+                }
+            },
+            Event::Ends => match self.half.remove(&thread) {
+                None => Vec::new(),
+                Some(Half::Asking(_)) => unreachable!("one call at a time"),
+                Some(Half::Giving(rest)) => {
+                    self.balance += i64::from(rest);
+                    one(self)
+                }
+                Some(Half::Closing) => {
+                    self.phase = Phase::Closed;
+                    one(self)
+                }
+            },
+            Event::PolledAgain(name, answer) => {
+                self.answer(name, answer, true).into_iter().collect()
+            }
+            Event::Tried(n, answer) => {
+                let enough = n <= self.free();
+                let right = match answer {
+                    Answer::Granted => self.is_open() && enough,
+                    Answer::Waits => self.is_open() && !enough,
+                    Answer::Closed => !self.is_open(),
+                };
+                if answer == Answer::Granted {
+                    self.balance -= i64::from(n);
+                }
+                if_so(right, self)
+            }
+            Event::Forgot(k, n) => {
+                let right = if self.is_open() { k == n.min(self.free()) } else { k <= n };
+                self.balance -= i64::from(k);
+                if_so(right, self)
+            }
+            Event::Available(k) => if_so(!self.is_open() || k == self.free(), self),
+            Event::Quiet(k) => if_so(i64::from(k) == self.balance.max(0), self),
+        }
+    }
+}
+
+pub(super) struct Spec;
+
+impl Specification for Spec {
+    type State = BTreeSet<State>;
+    type Operation = (Thread, Event);
+
+    fn init() -> Self::State {
+        BTreeSet::from([State::new()])
+    }
+
+    fn apply(&(thread, event): &Self::Operation, states: &Self::State) -> (bool, Self::State) {
+        let mut after = BTreeSet::new();
+        for state in states {
+            for next in state.clone().after(thread, event) {
+                // With all that may come of what is in flight.
+                let mut next = Some(next);
+                while let Some(state) = next {
+                    next = state.clone().deliver();
+                    after.insert(state);
+                }
+            }
+        }
+        after.retain(State::is_possible);
+        (!after.is_empty(), after)
+    }
+}
