@@ -24,7 +24,8 @@ const TOO_MANY: &str = match usize::BITS {
 ///
 /// # Fairness
 ///
-/// Waiters are served in the order in which they were first polled, whatever they ask for. Permits
+/// Waiters are served in the order in which they were first polled, whatever they ask for; first
+/// polls that overlap count in either order. Permits
 /// that come back are put aside for whoever stands at the head of the line until it has all it
 /// asked for, so nobody is starved by others that ask for fewer. Nobody who comes later is served
 /// before, [`try_acquire`] included.
