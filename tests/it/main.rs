@@ -16,6 +16,7 @@ mod futures;
 mod hooks;
 mod limits;
 mod model;
+mod ordering;
 mod panics;
 mod permits;
 mod poll_semaphore;
