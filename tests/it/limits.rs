@@ -12,6 +12,10 @@ use crate::support::{panic_of, served, wait, waits};
 
 const MAX: usize = Semaphore::MAX_PERMITS;
 
+/// The biggest request: for all that there can be, as far as a `u32` goes.
+#[expect(clippy::cast_possible_truncation, reason = "on 64 bits it is not the value that is cast")]
+pub(crate) const BIGGEST: u32 = if MAX < u32::MAX as usize { MAX as u32 } else { u32::MAX };
+
 /// Compiles only for a type that may be sent, shared, moved, and kept across a panic.
 fn auto_traits<T: Send + Sync + Unpin + UnwindSafe + RefUnwindSafe>() {}
 
@@ -116,20 +120,45 @@ fn add_permits_beyond_the_limit_serves_nobody() {
 }
 
 #[test]
-#[cfg(target_pointer_width = "64")]
 fn the_biggest_request_waits_for_all_of_it() {
     let sem = Arc::new(Semaphore::new(0));
-    let mut biggest = wait(sem.acquire_many(u32::MAX));
-    let mut owned = wait(Arc::clone(&sem).acquire_many_owned(u32::MAX));
-    sem.add_permits(u32::MAX as usize - 1);
+    let mut biggest = wait(sem.acquire_many(BIGGEST));
+    let mut owned = wait(Arc::clone(&sem).acquire_many_owned(BIGGEST));
+    sem.add_permits(BIGGEST as usize - 1);
     waits(&mut biggest);
     sem.add_permits(1);
     let permits = served(&mut biggest).unwrap();
-    assert_eq!(permits.num_permits(), u32::MAX as usize);
+    assert_eq!(permits.num_permits(), BIGGEST as usize);
     waits(&mut owned);
     drop(permits);
     drop(served(&mut owned).unwrap());
-    assert_eq!(sem.available_permits(), u32::MAX as usize);
+    assert_eq!(sem.available_permits(), BIGGEST as usize);
+}
+
+#[test]
+#[cfg(target_pointer_width = "32")]
+fn a_request_for_more_than_there_can_be_panics() {
+    let sem = Semaphore::new(MAX);
+    for too_many in [BIGGEST + 1, 1 << 31, u32::MAX] {
+        assert!(panic_of(|| sem.try_acquire_many(too_many)).contains("MAX_PERMITS"));
+        assert!(panic_of(|| wait(sem.acquire_many(too_many))).contains("MAX_PERMITS"));
+        assert!(panic_of(|| sem.blocking_acquire_many(too_many)).contains("MAX_PERMITS"));
+        assert_eq!(sem.available_permits(), MAX, "nothing has changed");
+    }
+}
+
+/// All of them ask for more together than a `usize` of 32 bits holds.
+#[test]
+fn many_of_the_biggest_requests_are_served_one_by_one() {
+    let sem = Semaphore::new(0);
+    let mut line: Vec<_> = (0..10_000).map(|_| wait(sem.acquire_many(BIGGEST))).collect();
+    for task in &mut line {
+        sem.add_permits(BIGGEST as usize - 1);
+        waits(task);
+        sem.add_permits(1);
+        served(task).unwrap().forget();
+    }
+    assert_eq!(sem.available_permits(), 0);
 }
 
 #[test]

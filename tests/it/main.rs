@@ -19,6 +19,7 @@ mod histories;
 mod hooks;
 mod limits;
 mod model;
+mod ordering;
 mod others;
 mod panics;
 mod permits;

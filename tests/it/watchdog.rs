@@ -2,19 +2,23 @@
 
 use std::cell::RefCell;
 use std::io::{self, Write};
+use std::str::FromStr;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-/// How long one test may take, once. All of them together need a fraction of it.
-const LIMIT: Duration = Duration::from_secs(60);
+/// How long one test may take, once. All of them together need a fraction of it; under a tool that
+/// makes them slow, `SEMAFAIR_LIMIT` takes its place.
+const LIMIT: u64 = 60;
 
 /// How many times as many rounds as usual the tests that leave something to chance are to run.
 pub(crate) fn times() -> usize {
-    match std::env::var("SEMAFAIR_TIMES") {
-        Ok(times) => times.parse().expect("SEMAFAIR_TIMES is a number"),
-        Err(_) => 1,
-    }
+    number("SEMAFAIR_TIMES").unwrap_or(1)
+}
+
+fn number<N: FromStr>(variable: &str) -> Option<N> {
+    let text = std::env::var(variable).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{variable} is a number")))
 }
 
 /// Ends the whole run, naming the test, when it is not dropped in time.
@@ -27,7 +31,8 @@ impl Watchdog {
         let over = Arc::new((Mutex::new(false), Condvar::new()));
         let name = thread::current().name().unwrap_or("a test").to_owned();
         let seen = Arc::clone(&over);
-        let limit = LIMIT * u32::try_from(times()).expect("SEMAFAIR_TIMES is not that big");
+        let once = Duration::from_secs(number("SEMAFAIR_LIMIT").unwrap_or(LIMIT));
+        let limit = once * u32::try_from(times()).expect("SEMAFAIR_TIMES is not that big");
         thread::spawn(move || {
             let guard = seen.0.lock().unwrap_or_else(PoisonError::into_inner);
             let (guard, wait) = seen
