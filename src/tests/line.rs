@@ -7,21 +7,27 @@ mod models {
     use super::super::list::List;
     use super::super::segment::CELLS;
     use super::super::{Joined, Line, Look, Place};
-    use crate::tests::model::check;
+    use crate::tests::model::{Note, check};
     use crate::wakes::Wakes;
 
     /// D1: a deliverer leaves a unit in a place whose owner is stopped, and reads the tail; somebody
-    /// reserves the place behind, and looks in front. One of the two sees the other.
+    /// reserves the place behind, and looks in front. One of the two sees the other; and what was
+    /// done before the unit was delivered is seen by whoever takes it along.
     fn a_unit_left_for_stopped_threads(stopped: usize) {
         check(move || {
             let line = Arc::new(Line::new());
             let stopped: Vec<Place> =
                 (0..stopped).map(|_| line.list.reserve().expect("open")).collect();
-            let deliverer = line.clone();
-            let t = loom::thread::spawn(move || deliverer.deliver(1, &mut Wakes::new()));
+            let note = Note::default();
+            let deliverer = (line.clone(), note.clone());
+            let t = loom::thread::spawn(move || {
+                deliverer.1.write();
+                deliverer.0.deliver(1, &mut Wakes::new())
+            });
             let (joined, over) = line.join(1, None);
             // With nothing in hand nobody delivers, or that would find what lies about.
             if over > 0 {
+                note.read();
                 assert_eq!(line.deliver(over, &mut Wakes::new()), 0);
             }
             assert_eq!(t.join().unwrap(), 0);

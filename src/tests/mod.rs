@@ -17,6 +17,8 @@ pub(crate) mod memory;
 #[cfg(semafair_loom)]
 pub(crate) mod model;
 #[cfg(semafair_loom)]
+mod ordering;
+#[cfg(semafair_loom)]
 mod reclaim;
 #[cfg(not(any(semafair_loom, semafair_shuttle)))]
 mod stalled;

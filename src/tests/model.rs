@@ -3,10 +3,12 @@
 use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Wake;
 
+use loom::cell::UnsafeCell;
 use loom::thread::JoinHandle;
 
 use super::memory;
@@ -21,6 +23,20 @@ pub(crate) fn check(model: impl Fn() + Send + Sync + 'static) {
     // The longest have a few thousand steps; loom's own limit is for finding loops that spin.
     loom.max_branches = 20_000;
     loom.check(move || memory::checked(&model));
+}
+
+/// What one thread wrote and another reads or writes. Loom finds out if nothing orders the two.
+#[derive(Clone, Default)]
+pub(crate) struct Note(Rc<UnsafeCell<()>>);
+
+impl Note {
+    pub(crate) fn write(&self) {
+        self.0.with_mut(|_| ());
+    }
+
+    pub(crate) fn read(&self) {
+        self.0.with(|_| ());
+    }
 }
 
 /// A semaphore, and the waiters of whom the model keeps account.
