@@ -352,10 +352,7 @@ unsafe fn free(segment: *mut Segment) {
     drop(segment);
     // The models keep it, poisoned: whoever looks at it all the same is found out.
     #[cfg(test)]
-    {
-        segment.poison();
-        crate::tests::memory::freed(segment);
-    }
+    crate::tests::memory::freed(segment, Segment::poison);
 }
 
 /// Appends a fresh segment; `false` if somebody else did, or does.
