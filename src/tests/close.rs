@@ -135,3 +135,17 @@ fn close_keeps_the_order() {
         bank.settle(vec![], 1);
     });
 }
+
+/// A demand that closing has voided is not counted as free by its waiter, not for a moment.
+#[test]
+fn void_demand_is_not_free() {
+    check(|| {
+        let bank = Bank::new(0);
+        let waiter = bank.waiting(2);
+        let t = bank.spawn(move |_| waiter.cancel());
+        bank.semaphore.close();
+        assert_eq!(bank.semaphore.forget_permits(2), 0, "permits were invented");
+        t.join().unwrap();
+        bank.settle(vec![], 0);
+    });
+}

@@ -5,6 +5,7 @@ mod models {
     use std::sync::Arc;
 
     use super::super::list::List;
+    use super::super::reclaim::Guard;
     use super::super::segment::CELLS;
     use super::super::{Joined, Line, Look, Place};
     use crate::tests::model::{Note, check};
@@ -90,6 +91,54 @@ mod models {
             list.hazards().retire(unlinked.flatten().expect("finished, and nobody else is here"));
             t.join().unwrap();
             list.ended(behind.finish());
+        });
+    }
+
+    /// What somebody looked at is freed when the look is over, by whoever then can: the one who
+    /// retires it, or the one to whom it was handed over.
+    fn a_look_ends_against_retiring(end: fn(&List, Guard<'_>)) {
+        check(move || {
+            let list = Arc::new(List::new());
+            for _ in 0..CELLS {
+                drop(list.reserve().expect("open").finish());
+            }
+            let behind = list.reserve().expect("open");
+            let look = list.first();
+            let retirer = list.clone();
+            let t = loom::thread::spawn(move || {
+                let guard = retirer.first();
+                let unlinked = retirer.unlink(None, &guard);
+                drop(guard);
+                retirer.hazards().retire(unlinked.flatten().expect("finished"));
+            });
+            let _ = look.segment().hint();
+            end(&list, look);
+            t.join().unwrap();
+            list.ended(behind.finish());
+        });
+    }
+
+    #[test]
+    fn a_guard_is_dropped_against_retiring() {
+        a_look_ends_against_retiring(|_, guard| drop(guard));
+    }
+
+    #[test]
+    fn a_guard_moves_on_against_retiring() {
+        a_look_ends_against_retiring(|list, guard| drop(guard.move_to(list.head())));
+    }
+
+    /// All slots of the first block are taken: two append the next at once.
+    #[test]
+    fn two_need_more_slots() {
+        check(|| {
+            let list = Arc::new(List::new());
+            let taken = (list.first(), list.first());
+            let other = list.clone();
+            let t = loom::thread::spawn(move || drop(other.first()));
+            drop(list.first());
+            t.join().unwrap();
+            drop(taken);
         });
     }
 
