@@ -149,3 +149,18 @@ fn void_demand_is_not_free() {
         bank.settle(vec![], 0);
     });
 }
+
+/// Whoever is refused helps, in a line that was made when it had been refused already.
+#[test]
+fn close_against_making_the_line() {
+    check(|| {
+        let bank = Bank::without_line(0);
+        let (one, two) = (bank.waiter(1), bank.waiter(1));
+        let t1 = bank.spawn(move |_| one.visit());
+        let t2 = bank.spawn(crate::Semaphore::close);
+        let mut left = two.visit();
+        left.extend(t1.join().unwrap());
+        t2.join().unwrap();
+        bank.settle(left, 0);
+    });
+}

@@ -5,8 +5,8 @@ mod models {
     use std::sync::Arc;
 
     use super::super::list::List;
-    use super::super::reclaim::Guard;
-    use super::super::segment::CELLS;
+    use super::super::reclaim::{Guard, Source};
+    use super::super::segment::{CELLS, Retired};
     use super::super::{Joined, Line, Look, Place};
     use crate::tests::model::{Note, check};
     use crate::wakes::Wakes;
@@ -71,38 +71,133 @@ mod models {
         });
     }
 
-    /// D2: somebody looks at the first segment while it is unlinked, retired and freed.
-    #[test]
-    fn a_look_against_unlinking() {
-        check(|| {
-            let list = Arc::new(List::new());
-            let first: Vec<Place> = (0..CELLS).map(|_| list.reserve().expect("open")).collect();
-            let behind = list.reserve().expect("open");
-            first.into_iter().for_each(|place| drop(place.finish()));
+    /// A line whose first `n` segments are finished, and a place behind them.
+    fn finished(n: usize) -> (Arc<List>, Place) {
+        let list = Arc::new(List::new());
+        for _ in 0..n * CELLS {
+            drop(list.reserve().expect("open").finish());
+        }
+        let behind = list.reserve().expect("open");
+        (list, behind)
+    }
+
+    /// D2: somebody looks at the first segment while it is unlinked, retired and freed, and so on.
+    fn a_look_against_unlinking(n: usize) {
+        check(move || {
+            let (list, behind) = finished(n);
             let reader = list.clone();
             let t = loom::thread::spawn(move || {
                 let guard = reader.first();
                 let _ = guard.segment().next();
                 let _ = guard.segment().hint();
             });
-            let guard = list.first();
-            let unlinked = list.unlink(None, &guard);
-            drop(guard);
-            list.hazards().retire(unlinked.flatten().expect("finished, and nobody else is here"));
+            for _ in 0..n {
+                let guard = list.first();
+                let unlinked = list.unlink(None, &guard);
+                drop(guard);
+                list.hazards().retire(unlinked.flatten().expect("finished, and nobody else"));
+            }
             t.join().unwrap();
             list.ended(behind.finish());
         });
+    }
+
+    #[test]
+    fn a_look_against_unlinking_one() {
+        a_look_against_unlinking(1);
+    }
+
+    #[test]
+    fn a_look_against_unlinking_two() {
+        a_look_against_unlinking(2);
+    }
+
+    /// Somebody looks at a segment that another has just appended, and made the first.
+    #[test]
+    fn a_look_at_a_new_first() {
+        check(|| {
+            let (list, behind) = finished(1);
+            let behind: Vec<Place> =
+                (1..CELLS).map(|_| list.reserve().expect("open")).chain([behind]).collect();
+            let new = list.clone();
+            let t = loom::thread::spawn(move || {
+                let place = new.reserve().expect("open");
+                let guard = new.first();
+                let one = new.unlink(None, &guard).flatten();
+                let guard = guard.move_to(new.head()).expect("never null");
+                let two = new.unlink(None, &guard).flatten();
+                (place, one, two)
+            });
+            let _ = list.first().segment().hint();
+            let (place, one, two) = t.join().unwrap();
+            one.into_iter().chain(two).for_each(|retired| list.hazards().retire(retired));
+            behind.into_iter().chain([place]).for_each(|place| list.ended(place.finish()));
+        });
+    }
+
+    fn next<'a>(list: &'a List, guard: &Guard<'_>) -> Option<Guard<'a>> {
+        list.hazards().protect(Source::Next(guard.segment()))
+    }
+
+    /// The last segment is not unlinked.
+    fn unlink(list: &List, before: &Guard<'_>, segment: &Guard<'_>) -> Option<Retired> {
+        let last = segment.segment().next().0.is_null();
+        if last { None } else { list.unlink(Some(before), segment).flatten() }
+    }
+
+    /// Two unlink neighbours, the second of which was followed by a new one.
+    fn two_unlink(both: bool) {
+        check(move || {
+            let list = Arc::new(List::new());
+            let first: Vec<Place> = (0..CELLS).map(|_| list.reserve().expect("open")).collect();
+            for _ in 0..2 * CELLS {
+                drop(list.reserve().expect("open").finish());
+            }
+            let other = list.clone();
+            let t = loom::thread::spawn(move || {
+                let new = other.reserve().expect("open");
+                let one = other.first();
+                let mut retired = Vec::new();
+                if let Some(two) = next(&other, &one) {
+                    if let Some(three) = next(&other, &two) {
+                        retired.extend(unlink(&other, &two, &three));
+                    }
+                    if both {
+                        retired.extend(unlink(&other, &one, &two));
+                    }
+                }
+                (new, retired)
+            });
+            let one = list.first();
+            let mut retired = Vec::new();
+            if let Some(two) = next(&list, &one) {
+                retired.extend(unlink(&list, &one, &two));
+            }
+            if let Some(behind) = next(&list, &one) {
+                let _ = behind.segment().hint();
+            }
+            drop(one);
+            let (new, others) = t.join().unwrap();
+            retired.into_iter().chain(others).for_each(|retired| list.hazards().retire(retired));
+            first.into_iter().chain([new]).for_each(|place| list.ended(place.finish()));
+        });
+    }
+
+    #[test]
+    fn two_unlink_neighbours() {
+        two_unlink(false);
+    }
+
+    #[test]
+    fn two_unlink_the_same() {
+        two_unlink(true);
     }
 
     /// What somebody looked at is freed when the look is over, by whoever then can: the one who
     /// retires it, or the one to whom it was handed over.
     fn a_look_ends_against_retiring(end: fn(&List, Guard<'_>)) {
         check(move || {
-            let list = Arc::new(List::new());
-            for _ in 0..CELLS {
-                drop(list.reserve().expect("open").finish());
-            }
-            let behind = list.reserve().expect("open");
+            let (list, behind) = finished(1);
             let look = list.first();
             let retirer = list.clone();
             let t = loom::thread::spawn(move || {
@@ -112,6 +207,8 @@ mod models {
                 retirer.hazards().retire(unlinked.flatten().expect("finished"));
             });
             let _ = look.segment().hint();
+            // Loom starts with the other: it misses some orders if it finds them the long way round.
+            loom::thread::yield_now();
             end(&list, look);
             t.join().unwrap();
             list.ended(behind.finish());
@@ -147,14 +244,15 @@ mod models {
     fn a_late_hand_over() {
         check(|| {
             let list = Arc::new(List::new());
-            for _ in 0..2 * CELLS {
+            let last = list.reserve().expect("open");
+            for _ in 1..2 * CELLS {
                 drop(list.reserve().expect("open").finish());
             }
             let behind = list.reserve().expect("open");
             let guard = list.first();
-            let first = list.unlink(None, &guard).flatten().expect("finished");
+            assert!(list.unlink(None, &guard).flatten().is_none(), "one place is not finished");
             let retirer = list.clone();
-            let t = loom::thread::spawn(move || retirer.hazards().retire(first));
+            let t = loom::thread::spawn(move || retirer.ended(last.finish()));
             let guard = guard.move_to(list.head()).expect("never null");
             let second = list.unlink(None, &guard).flatten().expect("finished");
             list.hazards().retire(second);

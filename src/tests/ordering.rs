@@ -221,3 +221,13 @@ fn close_then_refusal() {
         answer(bank.waiter(1), vec![step]);
     });
 }
+
+/// There is no line, and will be none.
+#[test]
+fn close_then_refusal_without_line() {
+    check(|| {
+        let bank = Bank::without_line(0);
+        let step = spawn(&bank, Semaphore::close);
+        answer(bank.waiter(1), vec![step]);
+    });
+}
