@@ -8,7 +8,7 @@ mod models {
     use super::super::reclaim::{Guard, Source};
     use super::super::segment::{CELLS, Retired};
     use super::super::{Joined, Line, Look, Place};
-    use crate::tests::model::{Note, check};
+    use crate::tests::model::{Note, check, check_at_least};
     use crate::wakes::Wakes;
 
     /// D1: a deliverer leaves a unit in a place whose owner is stopped, and reads the tail; somebody
@@ -83,7 +83,7 @@ mod models {
 
     /// D2: somebody looks at the first segment while it is unlinked, retired and freed, and so on.
     fn a_look_against_unlinking(n: usize) {
-        check(move || {
+        check_at_least(n + 1, move || {
             let (list, behind) = finished(n);
             let reader = list.clone();
             let t = loom::thread::spawn(move || {
@@ -91,6 +91,7 @@ mod models {
                 let _ = guard.segment().next();
                 let _ = guard.segment().hint();
             });
+            loom::thread::yield_now();
             for _ in 0..n {
                 let guard = list.first();
                 let unlinked = list.unlink(None, &guard);
@@ -128,6 +129,7 @@ mod models {
                 let two = new.unlink(None, &guard).flatten();
                 (place, one, two)
             });
+            loom::thread::yield_now();
             let _ = list.first().segment().hint();
             let (place, one, two) = t.join().unwrap();
             one.into_iter().chain(two).for_each(|retired| list.hazards().retire(retired));
@@ -147,7 +149,7 @@ mod models {
 
     /// Two unlink neighbours, the second of which was followed by a new one.
     fn two_unlink(both: bool) {
-        check(move || {
+        check_at_least(3, move || {
             let list = Arc::new(List::new());
             let first: Vec<Place> = (0..CELLS).map(|_| list.reserve().expect("open")).collect();
             for _ in 0..2 * CELLS {

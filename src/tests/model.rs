@@ -19,7 +19,13 @@ use crate::{AcquireOwned, OwnedSemaphorePermit, Semaphore};
 ///
 /// A model makes a [`Bank`], lets threads race, joins them, and closes the bank's books.
 pub(crate) fn check(model: impl Fn() + Send + Sync + 'static) {
+    check_at_least(0, model);
+}
+
+/// The same for a small model whose race takes more preemptions than are usual.
+pub(crate) fn check_at_least(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
     let mut loom = loom::model::Builder::new();
+    loom.preemption_bound = loom.preemption_bound.map(|bound| bound.max(preemptions));
     // The longest have a few thousand steps; loom's own limit is for finding loops that spin.
     loom.max_branches = 20_000;
     loom.check(move || memory::checked(&model));
