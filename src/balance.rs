@@ -110,7 +110,7 @@ impl Balance {
     }
 
     /// As if so many units were owed.
-    #[cfg(all(test, not(any(semafair_loom, semafair_shuttle))))]
+    #[cfg(all(test, not(semafair_shuttle)))]
     pub(crate) fn owing(units: i64) -> Self {
         Self(AtomicI64::new(-units))
     }

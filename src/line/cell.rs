@@ -442,9 +442,8 @@ impl Cell {
 
     /// The models' way to free: every later use of this cell panics.
     #[cfg(test)]
-    pub(super) fn poison(&self) {
-        // ORDERING: SeqCst. Pairs with `load`, where a model uses what was freed.
-        self.state.store(Word::POISON.0, SeqCst);
-        self.fill_slot(RawParts { data: ptr::null_mut(), vtable: ptr::null_mut() });
+    pub(super) fn poison(&mut self) {
+        crate::tests::memory::overwrite!(self.state, Word::POISON.0);
+        crate::tests::memory::overwrite!(self.vtable, ptr::null_mut());
     }
 }

@@ -15,7 +15,7 @@ use core::ptr::NonNull;
 use super::reclaim::{Guard, Hazards, Head, Source, append_to};
 use super::segment::{Ended, Place, Position, Retired, Segment, Tail};
 use crate::seeded;
-use crate::sync::{AtomicIsize, Relaxed, dekker};
+use crate::sync::{AtomicIsize, Relaxed};
 
 /// So many finished segments are left where they are.
 const FEW: isize = if cfg!(test) { 0 } else { 4 };
@@ -44,7 +44,7 @@ impl List {
         }
     }
 
-    #[cfg(all(test, any(semafair_loom, semafair_shuttle)))]
+    #[cfg(all(test, semafair_loom))]
     pub(super) fn hazards(&self) -> &Hazards {
         &self.hazards
     }
@@ -58,7 +58,8 @@ impl List {
         self.tail.load()
     }
 
-    /// Gives out the next place; `None` if the line is shut.
+    /// Gives out the next place; `None` if the line is shut. The fence of D1 is that of D2 with which
+    /// the walk begins that reads the cells.
     #[inline]
     pub(super) fn reserve(&self) -> Option<Place> {
         let mut tail = self.tail.load();
@@ -72,10 +73,7 @@ impl List {
                 self.tail.change(tail, tail.next()).map(|()| tail)
             };
             match reserved {
-                Ok(place) => {
-                    dekker();
-                    return Some(Place::new(place));
-                }
+                Ok(place) => return Some(Place::new(place)),
                 Err(now) => tail = now,
             }
         }
@@ -98,7 +96,7 @@ impl List {
         self.tail.change(full, first.next()).map(|()| first)
     }
 
-    /// Sees to it that no more places are given out.
+    /// Sees to it that no more places are given out. Its fence of D1 is that of [`List::reserve`].
     ///
     /// Transition: `tail -> tail, SHUT` (closer). It cannot fail.
     pub(super) fn shut(&self) {
@@ -109,7 +107,6 @@ impl List {
                 Err(now) => tail = now,
             }
         }
-        dekker();
     }
 
     /// The first segment, protected.

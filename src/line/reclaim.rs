@@ -131,13 +131,13 @@ impl Hazards {
                 // Acquire pairs with the store by which the owner left: its looks came before.
                 while !seeded::USE_AFTER_FREE && slot.hazard.load(SeqCst) == segment {
                     // ORDERING: AcqRel. Pairs with itself and `Guard::collect`: the segment's end
-                    // is passed on with it. What was here before takes its place: nobody in a slot
-                    // before this looks at it, for the same reason.
+                    // is passed on with it, and what was seen in the slot by who handed it over.
+                    // What was here before takes its place: nobody in a slot before this looks at
+                    // it, for the same reason.
                     segment = slot.handed_over.swap(segment, AcqRel);
                     if segment.is_null() {
                         return;
                     }
-                    dekker();
                 }
             }
             let Some(more) = block.more() else { break };
@@ -353,10 +353,7 @@ unsafe fn free(segment: *mut Segment) {
     drop(segment);
     // The models keep it, poisoned: whoever looks at it all the same is found out.
     #[cfg(test)]
-    {
-        segment.poison();
-        crate::tests::memory::freed(segment);
-    }
+    crate::tests::memory::freed(segment, Segment::poison);
 }
 
 /// Appends a fresh segment; `false` if somebody else did, or does.

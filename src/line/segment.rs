@@ -350,13 +350,11 @@ impl Segment {
 
     /// The models' way to free: every later use of this segment panics.
     #[cfg(test)]
-    pub(super) fn poison(&self) {
-        self.cells.iter().for_each(Cell::poison);
-        // ORDERING: SeqCst. Pairs with `end`, where a model uses what was freed.
-        self.ends.store(POISON, SeqCst);
-        // ORDERING: SeqCst. Pairs with `hint`, likewise.
-        self.hint.store(POISON, SeqCst);
-        // ORDERING: SeqCst. Pairs with `next` and `freeze_next`, likewise.
-        self.next.store(ptr::without_provenance_mut(usize::MAX), SeqCst);
+    pub(super) fn poison(&mut self) {
+        use crate::tests::memory::overwrite;
+        self.cells.iter_mut().for_each(Cell::poison);
+        overwrite!(self.ends, POISON);
+        overwrite!(self.hint, POISON);
+        overwrite!(self.next, ptr::without_provenance_mut(usize::MAX));
     }
 }

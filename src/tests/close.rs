@@ -135,3 +135,32 @@ fn close_keeps_the_order() {
         bank.settle(vec![], 1);
     });
 }
+
+/// A demand that closing has voided is not counted as free by its waiter, not for a moment.
+#[test]
+fn void_demand_is_not_free() {
+    check(|| {
+        let bank = Bank::new(0);
+        let waiter = bank.waiting(2);
+        let t = bank.spawn(move |_| waiter.cancel());
+        bank.semaphore.close();
+        assert_eq!(bank.semaphore.forget_permits(2), 0, "permits were invented");
+        t.join().unwrap();
+        bank.settle(vec![], 0);
+    });
+}
+
+/// Whoever is refused helps, in a line that was made when it had been refused already.
+#[test]
+fn close_against_making_the_line() {
+    check(|| {
+        let bank = Bank::without_line(0);
+        let (one, two) = (bank.waiter(1), bank.waiter(1));
+        let t1 = bank.spawn(move |_| one.visit());
+        let t2 = bank.spawn(crate::Semaphore::close);
+        let mut left = two.visit();
+        left.extend(t1.join().unwrap());
+        t2.join().unwrap();
+        bank.settle(left, 0);
+    });
+}

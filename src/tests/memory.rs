@@ -31,13 +31,26 @@ pub(crate) fn allocated() {
     in_yard(|books| books.alive += 1);
 }
 
-/// A segment was freed, and poisoned.
-pub(crate) fn freed(segment: Box<dyn Any + Send>) {
+/// A segment was freed, and is to be poisoned.
+pub(crate) fn freed<T: Any + Send>(mut segment: Box<T>, poison: impl FnOnce(&mut T)) {
+    poison(&mut segment);
     in_yard(|books| {
         books.alive -= 1;
         books.buried.push(segment);
     });
 }
+
+/// Writes over an atomic of which all uses are over. Loom finds out if one is not, and also if
+/// nothing orders one before this: it is not yet over for a processor that reorders.
+macro_rules! overwrite {
+    ($atomic:expr, $value:expr) => {
+        #[cfg(semafair_loom)]
+        $atomic.with_mut(|_| ());
+        // ORDERING: SeqCst. Pairs with every use, which panics at what it finds here.
+        $atomic.store($value, crate::sync::SeqCst);
+    };
+}
+pub(crate) use overwrite;
 
 /// How many segments there are.
 pub(super) fn alive() -> usize {

@@ -21,6 +21,8 @@ mod histories;
 pub(crate) mod memory;
 #[cfg(any(semafair_loom, semafair_shuttle))]
 pub(crate) mod model;
+#[cfg(semafair_loom)]
+mod ordering;
 #[cfg(any(semafair_loom, semafair_shuttle))]
 mod reclaim;
 #[cfg(not(any(semafair_loom, semafair_shuttle)))]

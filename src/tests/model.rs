@@ -3,10 +3,14 @@
 use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
+#[cfg(semafair_loom)]
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Wake;
 
+#[cfg(semafair_loom)]
+use loom::cell::UnsafeCell;
 #[cfg(semafair_loom)]
 pub(crate) use loom::thread;
 #[cfg(semafair_shuttle)]
@@ -16,19 +20,25 @@ use super::memory;
 use crate::line::Line;
 use crate::{AcquireOwned, OwnedSemaphorePermit, Semaphore};
 
-/// Checks a model, and that it frees all segments: in every interleaving.
+/// Checks a model, and that it frees all segments.
 ///
 /// A model makes a [`Bank`], lets threads race, joins them, and closes the bank's books.
 #[cfg(semafair_loom)]
 pub(crate) fn check(model: impl Fn() + Send + Sync + 'static) {
+    check_at_least(0, model);
+}
+
+/// In every interleaving; with more preemptions than usual for a small model whose race takes them.
+#[cfg(semafair_loom)]
+pub(crate) fn check_at_least(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
     let mut loom = loom::model::Builder::new();
+    loom.preemption_bound = loom.preemption_bound.map(|bound| bound.max(preemptions));
     // The longest have a few thousand steps; loom's own limit is for finding loops that spin.
     loom.max_branches = 20_000;
     loom.check(move || memory::checked(&model));
 }
 
-/// Checks a model, and that it frees all segments: in interleavings drawn by chance, or in one that
-/// was printed before.
+/// In interleavings drawn by chance, or in one that was printed before.
 ///
 /// Half of them are all chance. The others are runs of single threads, with few preemptions: they
 /// find what takes one thread being stopped for long.
@@ -50,6 +60,22 @@ pub(crate) fn check(model: impl Fn() + Send + Sync + 'static) {
     let chance = model.clone();
     shuttle::Runner::new(RandomScheduler::new(iterations), config.clone()).run(move || chance());
     shuttle::Runner::new(PctScheduler::new(3, iterations), config).run(move || model());
+}
+
+/// What one thread wrote and another reads or writes. Loom finds out if nothing orders the two.
+#[cfg(semafair_loom)]
+#[derive(Clone, Default)]
+pub(crate) struct Note(Rc<UnsafeCell<()>>);
+
+#[cfg(semafair_loom)]
+impl Note {
+    pub(crate) fn write(&self) {
+        self.0.with_mut(|_| ());
+    }
+
+    pub(crate) fn read(&self) {
+        self.0.with(|_| ());
+    }
 }
 
 /// A semaphore, and the waiters of whom the model keeps account.

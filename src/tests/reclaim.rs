@@ -131,3 +131,31 @@ fn two_make_the_line() {
         bank.settle(vec![], 0);
     });
 }
+
+/// The places of a segment that the line has left are finished by two at once: the mark goes from
+/// one to the other, and whoever has it frees, when both look no more.
+fn two_finish(swap: bool) {
+    check(move || {
+        let bank = Bank::new(0);
+        let mut waiters: Vec<_> = (0..3).map(|_| bank.waiting(1)).collect();
+        bank.semaphore.add_permits(3);
+        let (mut one, mut two) = (waiters.remove(0), waiters.remove(0));
+        if swap {
+            core::mem::swap(&mut one, &mut two);
+        }
+        let t = bank.spawn(move |_| drop(one.poll()));
+        drop(two.poll());
+        t.join().unwrap();
+        bank.settle(waiters, 3);
+    });
+}
+
+#[test]
+fn two_finish_the_first_first() {
+    two_finish(false);
+}
+
+#[test]
+fn two_finish_the_last_first() {
+    two_finish(true);
+}
