@@ -272,8 +272,10 @@ mod models {
 
 #[cfg(not(any(semafair_loom, semafair_shuttle)))]
 mod units {
+    use super::super::cell::{Cell, Published, Visited};
     use super::super::list::List;
     use super::super::segment::{CELLS, Ended};
+    use super::super::state::Finish;
     use super::super::{Joined, Line, Look};
     use crate::wakes::Wakes;
 
@@ -291,6 +293,33 @@ mod units {
         let (Joined::Granted, 0) = line.join(1, None) else { panic!("the unit is gone") };
         line.finish(late);
         line.finish(next);
+    }
+
+    /// An OPEN cell holds what 2^28 threads left, each the most that one may ask for; and more than
+    /// one asks for goes on.
+    #[test]
+    fn as_many_units_as_an_open_cell_can_hold() {
+        const MOST: u64 = (1 << 60) - 1;
+        let cell = Cell::new(true);
+        assert!(cell.leave_units(MOST - 1));
+        assert!(cell.leave_units(1));
+        assert_eq!(cell.units_left(), Some(MOST));
+        let Published::Granted { over, finish } = cell.publish(u32::MAX, None) else {
+            panic!("there is enough")
+        };
+        assert_eq!((over, finish), (MOST - u64::from(u32::MAX), Finish::Watched));
+    }
+
+    /// The biggest request, all but filled, and filled from more than fits.
+    #[test]
+    fn as_many_units_as_a_waiter_can_want() {
+        let cell = Cell::new(true);
+        assert!(matches!(cell.publish(u32::MAX, None), Published::Waiting));
+        assert!(matches!(cell.deliver(u64::from(u32::MAX) - 1), Visited::Short));
+        assert_eq!(cell.look(), Look::Waiting { missing: 1 });
+        let Visited::Passed { took: 1, .. } = cell.deliver(u64::MAX) else { panic!("it is full") };
+        assert_eq!(cell.look(), Look::Granted);
+        assert_eq!(cell.finish(), Finish::Watched, "the mark is no part of the units");
     }
 
     /// Whatever the order in which its cells end, a segment ends with the last, and not before.
