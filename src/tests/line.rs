@@ -141,6 +141,59 @@ mod models {
         });
     }
 
+    /// Who serves the second in line by the hint that another left has seen what that one did.
+    #[test]
+    fn a_hint_is_left_for_another() {
+        check_at_least(3, || {
+            let line = Arc::new(Line::new());
+            let (places, note) = ([(); 2].map(|()| line.join(1, None)), Note::default());
+            let places = places.map(|(joined, _)| match joined {
+                Joined::Waiting(place) => place,
+                other => panic!("{other:?}"),
+            });
+            let other = (line.clone(), note.clone());
+            let t = thread::spawn(move || {
+                other.1.write();
+                other.0.deliver(1, &mut Wakes::new())
+            });
+            assert_eq!(line.deliver(1, &mut Wakes::new()), 0);
+            if places[1].look() == Look::Granted {
+                note.read();
+            }
+            assert_eq!(t.join().unwrap(), 0);
+            places.into_iter().for_each(|place| line.finish(place));
+        });
+    }
+
+    /// Who finds `next` frozen by another goes on to a segment that it has not known before.
+    #[test]
+    fn a_look_behind_what_another_froze() {
+        check(|| {
+            let list = Arc::new(List::new());
+            for _ in 0..2 * CELLS {
+                drop(list.reserve().expect("open").finish());
+            }
+            let guard = list.first();
+            let other = list.clone();
+            let t = thread::spawn(move || {
+                let behind = other.reserve().expect("open");
+                let one = other.first();
+                let two = next(&other, &one).and_then(|two| unlink(&other, &one, &two));
+                let one = other.unlink(None, &one).flatten();
+                (behind, one, two)
+            });
+            thread::yield_now();
+            let own = list.unlink(None, &guard).flatten();
+            let guard = guard.move_to(list.head()).expect("never null");
+            let _ = guard.segment().hint();
+            drop(guard);
+            let (behind, one, two) = t.join().unwrap();
+            let retired = own.into_iter().chain(one).chain(two);
+            retired.for_each(|retired| list.hazards().retire(retired));
+            list.ended(behind.finish());
+        });
+    }
+
     fn next<'a>(list: &'a List, guard: &Guard<'_>) -> Option<Guard<'a>> {
         list.hazards().protect(Source::Next(guard.segment()))
     }
