@@ -167,7 +167,11 @@ impl Balance {
         let n = signed(n);
         // ORDERING: AcqRel. Pairs with `take` and `try_take`: they see what was done under these
         // permits. Acquire: a deliverer's steps come after those of the waiters it serves.
-        let old = self.0.fetch_add(n, if seeded::RELAXED_RELEASE { Relaxed } else { AcqRel });
+        let old = match seeded::RELAXED_RELEASE {
+            false => self.0.fetch_add(n, AcqRel),
+            // ORDERING: Relaxed. The bug.
+            true => self.0.fetch_add(n, Relaxed),
+        };
         #[expect(clippy::cast_sign_loss, reason = "one comparison: neither negative nor too many")]
         let plain = old as u64 <= (MAX - n) as u64;
         if plain { Ok(()) } else { Err(Snapshot(old)) }
