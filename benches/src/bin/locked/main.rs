@@ -12,7 +12,8 @@ mod count;
 use std::process::ExitCode;
 
 use semafair_benches::{
-    Acquire, AcquireMany, Comparison, EnqueueCancel, HandOff, Semafair, Semaphore, TryAcquire,
+    Acquire, AcquireMany, Comparison, EnqueueCancel, HandOff, Order, Semafair, Semaphore,
+    TryAcquire,
 };
 
 use crate::count::Counts;
@@ -24,7 +25,7 @@ fn operations() -> [(Comparison, Option<Limit>); 5] {
         (Comparison::of(TryAcquire), Some(Limit::Exactly(2.0))),
         (Comparison::of(AcquireMany(8)), Some(Limit::Exactly(2.0))),
         (Comparison::of(HandOff), Some(Limit::AtMost(8.0))),
-        (Comparison::of(EnqueueCancel(1)), None),
+        (Comparison::of(EnqueueCancel { waiters: 1, order: Order::Fifo }), None),
     ]
 }
 
