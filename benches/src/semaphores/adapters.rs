@@ -117,6 +117,7 @@ impl Semaphore for AsyncLock {
 macro_rules! weighted {
     (
         $(#[$doc:meta])* $adapter:ident, $name:literal, $inner:ty,
+        lacks: $lacks:expr,
         new: $new:expr,
         granted: $granted:ty,
         permit: $permit:ty = $into_permit:expr,
@@ -127,6 +128,7 @@ macro_rules! weighted {
 
         impl Semaphore for $adapter {
             const NAME: &'static str = $name;
+            const LACKS: &'static [Operation] = &$lacks;
             type Granted<'a> = $granted;
             type Permit<'a> = $permit;
 
@@ -168,6 +170,8 @@ weighted!(
     AsyncWeighted,
     "async-weighted-semaphore",
     async_weighted_semaphore::Semaphore,
+    // A release that meets another leaves its permits to that, and returns.
+    lacks: [Operation::FreeAtOnce],
     new: async_weighted_semaphore::Semaphore::new,
     granted: Result<Self::Permit<'a>, async_weighted_semaphore::PoisonError>,
     permit: async_weighted_semaphore::SemaphoreGuard<'a> = Result::unwrap,
@@ -179,6 +183,7 @@ weighted!(
     Asyncband,
     "asyncband",
     asyncband::semaphore::Semaphore,
+    lacks: [],
     new: asyncband::semaphore::Semaphore::new,
     granted: Self::Permit<'a>,
     permit: asyncband::semaphore::SemaphorePermit<'a> = std::convert::identity,
@@ -190,6 +195,7 @@ weighted!(
     FuturesIntrusive,
     "futures-intrusive",
     futures_intrusive::sync::Semaphore,
+    lacks: [],
     new: |permits| futures_intrusive::sync::Semaphore::new(true, permits),
     granted: Self::Permit<'a>,
     permit: futures_intrusive::sync::SemaphoreReleaser<'a> = std::convert::identity,
@@ -201,6 +207,7 @@ weighted!(
     Maitake,
     "maitake-sync",
     maitake_sync::Semaphore,
+    lacks: [],
     new: maitake_sync::Semaphore::new,
     granted: Result<Self::Permit<'a>, maitake_sync::Closed>,
     permit: maitake_sync::semaphore::Permit<'a> = Result::unwrap,

@@ -60,6 +60,8 @@ pub enum Operation {
     Many,
     /// To add as many permits as one likes.
     Add,
+    /// To have a permit free again when its drop returns, and not when another thread is done.
+    FreeAtOnce,
 }
 
 fn lacking<S: Semaphore>() -> ! {

@@ -2,18 +2,18 @@
 
 use std::sync::Barrier;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use super::Workload;
 use super::uncontended::{acquire_and_drop, try_and_drop};
-use super::{Workload, timed};
-use crate::Semaphore;
+use crate::{Operation, Semaphore};
 
 /// Threads that acquire and drop, with a permit for each: they meet in the semaphore's memory only.
 ///
-/// A round is one operation of each thread. Its time, until the last is through, is divided by the
-/// turns that the processors take to serve all: one for as many threads as there are processors, two
-/// for twice as many. So with more threads than processors it is the cost of an operation under
-/// preemption.
+/// A round is one operation of each thread. Timed: from the first thread's start to the last one's
+/// end, divided by the turns that the processors take to serve all: one for as many threads as there
+/// are processors, two for twice as many. So with more threads than processors it is the cost of an
+/// operation under preemption.
 #[derive(Clone, Copy, Debug)]
 pub struct Threads {
     /// How many there are.
@@ -53,21 +53,29 @@ impl Workload for Threads {
         Some(self.threads)
     }
 
+    fn needs(&self) -> &'static [Operation] {
+        &[Operation::FreeAtOnce]
+    }
+
     fn run<S: Semaphore>(&self, rounds: u64) -> Duration {
         let semaphore = S::with_permits(self.threads as usize);
-        let start = Barrier::new(self.threads as usize);
+        let barrier = Barrier::new(self.threads as usize);
         let run = || {
-            start.wait();
-            timed(|| match self.call {
+            barrier.wait();
+            let start = Instant::now();
+            match self.call {
                 Call::Acquire => acquire_and_drop(&semaphore, rounds),
                 Call::TryAcquire => try_and_drop(&semaphore, rounds),
-            })
+            }
+            (start, Instant::now())
         };
         thread::scope(|scope| {
             let others: Vec<_> = (1..self.threads).map(|_| scope.spawn(run)).collect();
             let own = run();
             let others = others.into_iter().map(|other| other.join().expect("it panicked"));
-            others.fold(own, Duration::max)
+            let (first, last) =
+                others.fold(own, |(first, last), (start, end)| (first.min(start), last.max(end)));
+            last - first
         })
     }
 }

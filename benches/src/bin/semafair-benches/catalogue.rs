@@ -47,8 +47,9 @@ pub(crate) fn sections() -> Vec<Section> {
     vec![
         ratios(
             "Nobody waits",
-            "Two threads have a permit each: they meet in the semaphore's memory only. Next to the \
-             semaphores stand two atomic additions, and the lock and unlock of a mutex, in the same \
+            "Two threads have a permit each: they meet in the semaphore's memory only. With \
+             `async-weighted-semaphore` they would wait, as a permit that was dropped may be free a \
+             moment later. Next to the semaphores stand two atomic additions, and the lock and unlock of a mutex, in the same \
              loops.",
             vec![
                 Comparison::of(Acquire).goal(0.35),

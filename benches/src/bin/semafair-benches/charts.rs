@@ -16,6 +16,10 @@ use crate::report::{Measured, semaphores};
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 const FONT: (&str, u32) = ("sans-serif", 13);
+const TITLE: (&str, u32) = ("sans-serif", 18);
+
+/// The greatest ratio that the chart has room for.
+const EDGE: f64 = 4.0;
 
 /// Draws a chart of all ratios, and one for each section of times; returns their files' names.
 pub(crate) fn draw(sections: &[Measured], folder: &Path) -> Result<Vec<String>> {
@@ -58,18 +62,24 @@ fn colour(name: &str) -> RGBColor {
     }
 }
 
-/// An area, white, which is written to the file when the chart is done.
-fn on_white(
+/// Draws on white, beside the names in their colours, and writes the file when the chart is done.
+fn beside_legend(
     file: &Path,
-    size: (u32, u32),
+    (width, height): (u32, u32),
+    names: &[&str],
     chart: impl FnOnce(&DrawingArea<SVGBackend<'_>, Shift>) -> Result<()>,
 ) -> Result<()> {
     let mut svg = String::new();
     {
-        let area = SVGBackend::with_string(&mut svg, size).into_drawing_area();
-        area.fill(&WHITE)?;
-        chart(&area)?;
-        area.present()?;
+        let whole = SVGBackend::with_string(&mut svg, (width, height)).into_drawing_area();
+        whole.fill(&WHITE)?;
+        let (left, right) = whole.split_horizontally(width - 190);
+        for (y, name) in (48..).step_by(20).zip(names) {
+            right.draw(&Circle::new((14, y), 5, colour(name).filled()))?;
+            right.draw_text(name, &FONT.into_text_style(&right), (28, y - 7))?;
+        }
+        chart(&left)?;
+        whole.present()?;
     }
     Ok(fs::write(file, svg)?)
 }
@@ -77,7 +87,7 @@ fn on_white(
 /// The least and the greatest of some numbers, with some air.
 fn range(values: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
     let low = values.clone().fold(f64::INFINITY, f64::min);
-    (low / 1.3, values.fold(low, f64::max) * 1.3)
+    (low / 1.2, values.fold(low, f64::max) * 1.2)
 }
 
 /// Lines of nanoseconds over waiters or threads, both logarithmic.
@@ -86,92 +96,77 @@ fn times(section: &Measured, over: &str, file: &Path) -> Result<()> {
         let point = |row: &Row| Some((f64::from(row.size?), row.time(name)?));
         section.rows.iter().filter_map(point).collect::<Vec<_>>()
     };
-    let lines: Vec<_> = semaphores().into_iter().map(|name| (name, line(name))).collect();
+    let lines = semaphores().into_iter().map(|name| (name, line(name)));
+    let lines: Vec<_> = lines.filter(|(_, line)| !line.is_empty()).collect();
+    let names: Vec<_> = lines.iter().map(|(name, _)| *name).collect();
     let points = lines.iter().flat_map(|(_, line)| line);
+    // A tick for each size, as they grow by a factor.
+    let base = points.clone().map(|(x, _)| *x).filter(|x| *x > 1.0).fold(10.0, f64::min);
     let (left, right) = range(points.clone().map(|(x, _)| *x));
     let (bottom, top) = range(points.map(|(_, y)| *y));
-    on_white(file, (820, 480), |area| {
+    beside_legend(file, (860, 480), &names, |area| {
         let mut chart = ChartBuilder::on(area)
-            .caption(section.title, ("sans-serif", 18))
+            .caption(section.title, TITLE)
             .margin(12)
             .x_label_area_size(40)
             .y_label_area_size(64)
-            .right_y_label_area_size(190)
-            .build_cartesian_2d((left..right).log_scale(), (bottom..top).log_scale())?;
+            .build_cartesian_2d((left..right).log_scale().base(base), (bottom..top).log_scale())?;
         chart
             .configure_mesh()
             .light_line_style(WHITE)
             .x_desc(over)
             .y_desc("ns per operation")
+            .x_labels(6)
+            .x_label_formatter(&f64::to_string)
+            .y_label_formatter(&f64::to_string)
             .label_style(FONT)
             .draw()?;
-        for (name, line) in lines.into_iter().filter(|(_, line)| !line.is_empty()) {
-            let width = if name == Semafair::NAME { 3 } else { 2 };
-            let style = colour(name).stroke_width(width);
-            chart
-                .draw_series(LineSeries::new(line, style).point_size(3))?
-                .label(name)
-                .legend(move |(x, y)| PathElement::new([(x, y), (x + 16, y)], style));
+        for (name, line) in lines {
+            let style = colour(name).stroke_width(if name == Semafair::NAME { 3 } else { 2 });
+            chart.draw_series(LineSeries::new(line, style).point_size(3))?;
         }
-        legend(&mut chart)
+        Ok(())
     })
 }
 
 /// A dot for each ratio, on a line for each row.
 fn ratios(rows: &[&Row], file: &Path) -> Result<()> {
     let height = u32::try_from(rows.len())? * 22 + 120;
-    let ratio = |row: &Row, name: &str| row.ratio(name).map(|[_, ratio, _]| ratio);
+    let ratio = |row: &Row, name: &str| row.ratio(name).map(|[_, ratio, _]| ratio.min(EDGE));
     let names = semaphores();
     let all = rows.iter().flat_map(|row| names.iter().filter_map(|name| ratio(row, name)));
-    let (left, right) = range(all);
+    let (left, _) = range(all);
     let line_of = |i: usize| -(i as f64);
-    on_white(file, (1240, height), |area| {
+    beside_legend(file, (1240, height), &names, |area| {
         let mut chart = ChartBuilder::on(area)
-            .caption("Time, as a ratio to tokio's; a green bar is the goal", ("sans-serif", 18))
+            .caption("Time, as a ratio to tokio's", TITLE)
             .margin(12)
             .x_label_area_size(40)
-            .y_label_area_size(470)
-            .right_y_label_area_size(190)
-            .build_cartesian_2d((left..right).log_scale(), line_of(rows.len())..1.0)?;
+            .y_label_area_size(430)
+            .build_cartesian_2d((left..EDGE).log_scale(), line_of(rows.len())..1.0)?;
         chart
             .configure_mesh()
             .disable_y_mesh()
-            .light_line_style(WHITE)
             .y_labels(0)
-            .x_desc("ratio")
+            .x_desc(format!("dots at the right edge stand for {EDGE} or more; green is the goal"))
             .label_style(FONT)
             .draw()?;
-        // The axis of numbers has no place for words.
+        // The axis is for numbers, and these are words.
         for (i, row) in rows.iter().enumerate() {
             let (_, y) = chart.backend_coord(&(left, line_of(i)));
-            let style = FONT.into_font().color(&BLACK);
-            area.draw_text(&row.workload, &style, (16, y - 7))?;
+            area.draw_text(&row.workload, &FONT.into_text_style(area), (16, y - 7))?;
         }
         chart.draw_series(rows.iter().enumerate().filter_map(|(i, row)| {
             let (goal, y) = (row.goal?, line_of(i));
             Some(PathElement::new([(goal, y - 0.4), (goal, y + 0.4)], GREEN.stroke_width(3)))
         }))?;
-        // Ours last, on top of the others.
-        for &name in names.iter().rev() {
-            let dots = rows.iter().enumerate().filter_map(|(i, row)| {
+        // Ours on top of the others.
+        let others = names.iter().filter(|name| **name != Semafair::NAME);
+        for &name in others.chain([&Semafair::NAME]) {
+            chart.draw_series(rows.iter().enumerate().filter_map(|(i, row)| {
                 Some(Circle::new((ratio(row, name)?, line_of(i)), 4, colour(name).filled()))
-            });
-            chart
-                .draw_series(dots)?
-                .label(name)
-                .legend(move |(x, y)| Circle::new((x + 8, y), 4, colour(name).filled()));
+            }))?;
         }
-        legend(&mut chart)
+        Ok(())
     })
-}
-
-/// Right of the plot.
-fn legend<'a, X: Ranged, Y: Ranged>(
-    chart: &mut ChartContext<'a, SVGBackend<'a>, Cartesian2d<X, Y>>,
-) -> Result<()> {
-    Ok(chart
-        .configure_series_labels()
-        .label_font(FONT)
-        .position(SeriesLabelPosition::UpperRight)
-        .draw()?)
 }
