@@ -69,11 +69,16 @@ fn poll<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
 }
 
-/// What a future gives that does not wait.
+/// What a future for `n` permits gives that does not wait.
 #[inline]
-fn ready<F: Future>(future: F) -> F::Output {
+fn ready<'a, S: Semaphore>(
+    semaphore: &'a S,
+    future: impl Future<Output = S::Granted<'a>>,
+    n: u32,
+) -> S::Permit<'a> {
     match poll(pin!(future)) {
-        Poll::Ready(value) => value,
+        // At once: a result that goes from hand to hand costs instructions.
+        Poll::Ready(granted) => semaphore.permit(granted, n),
         Poll::Pending => panic!("the workload left enough permits, and yet somebody waits"),
     }
 }
@@ -81,5 +86,5 @@ fn ready<F: Future>(future: F) -> F::Output {
 /// A permit that is free.
 #[inline]
 fn acquired<S: Semaphore>(semaphore: &S) -> S::Permit<'_> {
-    semaphore.permit(ready(semaphore.acquire()), 1)
+    ready(semaphore, semaphore.acquire(), 1)
 }
