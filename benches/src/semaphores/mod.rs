@@ -92,3 +92,56 @@ pub fn for_each<V: ForEach>(visitor: &V) -> Vec<V::Outcome> {
         visitor.visit::<Mutex>(),
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use super::*;
+
+    struct KeepsCount;
+
+    impl ForEach for KeepsCount {
+        type Outcome = ();
+
+        fn visit<S: Semaphore>(&self) {
+            if S::LACKS.contains(&Operation::Wait) {
+                return;
+            }
+            let cx = &mut Context::from_waker(Waker::noop());
+            let semaphore = S::with_permits(2);
+            let all = [semaphore.try_acquire(), semaphore.try_acquire()];
+            assert!(all.iter().all(Option::is_some), "{} has two permits", S::NAME);
+            assert!(semaphore.try_acquire().is_none(), "{} has no third", S::NAME);
+
+            let mut waiter = pin!(semaphore.acquire());
+            assert!(waiter.as_mut().poll(cx).is_pending(), "{} makes wait", S::NAME);
+            drop(all);
+            let Poll::Ready(granted) = waiter.as_mut().poll(cx) else {
+                panic!("{} hands over", S::NAME);
+            };
+            drop(semaphore.permit(granted, 1));
+
+            if !S::LACKS.contains(&Operation::Many) {
+                let Poll::Ready(granted) = pin!(semaphore.acquire_many(2)).poll(cx) else {
+                    panic!("{} gives both at once", S::NAME);
+                };
+                let both = semaphore.permit(granted, 2);
+                assert!(semaphore.try_acquire().is_none(), "{} gave both", S::NAME);
+                drop(both);
+            }
+            if !S::LACKS.contains(&Operation::Add) {
+                semaphore.add_permits(1);
+            }
+            let all: Vec<_> = std::iter::from_fn(|| semaphore.try_acquire()).collect();
+            let added = usize::from(!S::LACKS.contains(&Operation::Add));
+            assert_eq!(all.len(), 2 + added, "{} has all permits again", S::NAME);
+        }
+    }
+
+    #[test]
+    fn every_adapter_keeps_count() {
+        for_each(&KeepsCount);
+    }
+}

@@ -1,8 +1,7 @@
 //! Tasks that share few permits, so that every acquire but the first few waits.
 //!
-//! One turn of a task is to acquire a permit, to let the others run, and to drop it; with fair
-//! semaphores that is one hand-off. Newcomers of `async-lock` overtake: the task that just dropped the
-//! permit takes it again, and hardly any permit is handed over.
+//! One turn of a task is to acquire a permit, to let the others run, and to drop it; with a fair
+//! semaphore that is one hand-off.
 
 use std::fmt::{self, Display, Formatter};
 use std::sync::Arc;

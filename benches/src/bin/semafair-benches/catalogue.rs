@@ -34,7 +34,7 @@ pub(crate) fn sections() -> Vec<Section> {
         title,
         about,
         shows: Shows::Ratios,
-        budget: Duration::from_millis(3500),
+        budget: Duration::from_millis(2700),
         comparisons,
     };
     let times = |title, over, about, comparisons| Section {
@@ -47,9 +47,8 @@ pub(crate) fn sections() -> Vec<Section> {
     vec![
         ratios(
             "Nobody waits",
-            "Two threads have a permit each: they meet in the semaphore's memory only. With \
-             `async-weighted-semaphore` they would wait, as a permit that was dropped may be free a \
-             moment later. Next to the semaphores stand two atomic additions, and the lock and unlock of a mutex, in the same \
+            "Two threads have a permit each: they meet in the semaphore's memory only. Next to the \
+             semaphores stand two atomic additions, and the lock and unlock of a mutex, in the same \
              loops.",
             vec![
                 Comparison::of(Acquire).goal(0.35),
@@ -62,19 +61,21 @@ pub(crate) fn sections() -> Vec<Section> {
         ratios(
             "Hand-off",
             "Each task acquires the permit, lets the others run, and drops it, ten times; an \
-             operation is one such turn. Newcomers of `async-lock` overtake: the task that dropped \
-             the permit takes it again, and next to nothing is handed over.",
+             operation is one such turn. With one waiter, an operation is a future that waits, the \
+             drop of the permit, and the poll that takes it over.",
             hand_off(),
         ),
         ratios(
             "Cancellation",
             "Waiters queue up one by one, and leave first in first out, last in first out, or in \
-             random order. An operation is one waiter.",
+             random order. An operation is one waiter. Where only the cancelling is named, queueing \
+             up is not timed.",
             cancellation(),
         ),
         ratios(
             "Permits for all",
-            "An operation is one waiter that gets one of the permits added in one call.",
+            "An operation is one waiter, which is polled and gets one of the permits added in one \
+             call. Queueing up is not timed.",
             [100, 1000, 10_000, 100_000].map(|n| Comparison::of(AddPermits(n)).goal(0.40)).into(),
         ),
         times(

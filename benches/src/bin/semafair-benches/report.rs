@@ -33,6 +33,15 @@ pub(crate) struct Measured {
     pub(crate) rows: Vec<Row>,
 }
 
+/// Without these, figures mislead.
+const PECULIARITIES: &str = "
+- `async-lock`: newcomers overtake. A task that drops a permit and acquires the next takes it again, so next to nothing is
+  handed over.
+- `async-weighted-semaphore`: a permit that was dropped may be free a moment later, when another thread is done. So
+  threads with a permit each would wait.
+- `saa`: a poll spins, for tens of microseconds, before it waits; who releases or leaves walks the line. It has 63
+  permits at most.";
+
 struct Names;
 
 impl ForEach for Names {
@@ -66,6 +75,7 @@ impl Display for Report {
              more than {} seconds. On another machine, or at another hour, all of it differs.",
             PATIENCE.as_secs(),
         )?;
+        writeln!(f, "{PECULIARITIES}")?;
         for section in self.sections.iter().filter(|section| !section.rows.is_empty()) {
             writeln!(f, "\n## {}\n\n{}\n", section.title, section.about)?;
             match section.shows {
