@@ -64,7 +64,7 @@ impl Options {
 fn main() -> Result<(), Box<dyn Error>> {
     let options = Options::parse();
     let mut report = Report {
-        sections: sections().into_iter().map(|section| measure(section, &options)).collect(),
+        sections: sections().into_iter().map(|section| run(section, &options)).collect(),
         fairness: Vec::new(),
         footprints: Vec::new(),
         charts: Vec::new(),
@@ -88,7 +88,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn measure(section: Section, options: &Options) -> Measured {
+fn run(section: Section, options: &Options) -> Measured {
     let chosen = section.comparisons.into_iter().filter(|it| options.wants_comparison(it));
     let budget = (!options.quick).then_some(section.budget);
     let measured = chosen.map(|comparison| {
