@@ -14,8 +14,10 @@ use crate::statistics::{median, quantile, ratios};
 /// shorter than a change of the machine's mood.
 const SAMPLE: Duration = Duration::from_millis(4);
 
-/// Who needs longer than this for one round is left out.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
+/// Who needs longer than this for an operation, and for one round longer than so many of them take, is
+/// left out.
+pub(crate) const PATIENCE: Duration = Duration::from_micros(10);
+const PATIENT_OPERATIONS: u32 = 10_000;
 
 /// A comparison, measured.
 pub(crate) struct Row {
@@ -33,11 +35,13 @@ impl Row {
     /// Spends so much time on a comparison; without any, each contender runs once.
     pub(crate) fn measure(comparison: Comparison, budget: Option<Duration>) -> Self {
         let contenders = &comparison.contenders;
-        let patience = if budget.is_some() { PATIENCE } else { PATIENCE / 8 };
+        let patience = PATIENCE * comparison.operations.max(PATIENT_OPERATIONS);
         let rounds: Vec<Option<u64>> = contenders
             .iter()
-            .map(|contender| {
-                let able = !takes_longer_than(patience, contender);
+            .enumerate()
+            .map(|(i, contender)| {
+                // Without the baseline there would be nothing.
+                let able = i == 0 || !takes_longer_than(patience, contender);
                 able.then(|| if budget.is_some() { calibrate(contender) } else { 1 })
             })
             .collect();
@@ -109,9 +113,19 @@ fn calibrate(contender: &Contender) -> u64 {
 fn takes_longer_than(patience: Duration, contender: &Contender) -> bool {
     let mut times = Vec::new();
     contender.tenths().any(|run| {
-        let start = Instant::now();
-        let _time = run();
-        times.push(start.elapsed());
+        let wall = || {
+            let start = Instant::now();
+            let _time = run();
+            start.elapsed()
+        };
+        let mut time = wall();
+        // A short one may just have been interrupted.
+        for _ in 0..2 {
+            if time < patience / 2 {
+                time = time.min(wall());
+            }
+        }
+        times.push(time);
         forecast(&times) > patience
     })
 }

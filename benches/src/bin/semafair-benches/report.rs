@@ -71,9 +71,9 @@ impl Display for Report {
             f,
             "Ratios are to tokio's time for the same work, lower is faster: the median over rounds \
              in which all semaphores took their turns, for semafair with the middle half of them in \
-             brackets. `–` stands where an operation is lacking, `slow` where one round would take \
-             more than {} seconds. On another machine, or at another hour, all of it differs.",
-            PATIENCE.as_secs(),
+             brackets. `–` stands where an operation is lacking, `slow` where ten thousand of them, or \
+             more, would take over {PATIENCE:?} each. On another machine, or at another hour, all of it \
+             differs."
         )?;
         writeln!(f, "{PECULIARITIES}")?;
         for section in self.sections.iter().filter(|section| !section.rows.is_empty()) {
