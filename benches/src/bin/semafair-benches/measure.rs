@@ -99,14 +99,18 @@ impl Row {
     }
 }
 
-/// How many rounds make a sample.
+/// How many rounds make a sample. Doubling also warms everything up.
 fn calibrate(contender: &Contender) -> u64 {
     let mut rounds = 1;
-    // Doubling also warms everything up. A thread that was held up must not pass for many rounds.
-    while (0..3).any(|_| contender.run(rounds) < SAMPLE * 3 / 4) {
+    loop {
+        let time = contender.run(rounds);
+        // Threads that start late, or are held up, must not pass for many rounds.
+        let takes_longer_with_more = || contender.run(2 * rounds) > time * 3 / 2;
+        if time > SAMPLE * 3 / 4 && (time > SAMPLE * 10 || takes_longer_with_more()) {
+            return rounds;
+        }
         rounds *= 2;
     }
-    rounds
 }
 
 /// Tries it with fewer waiters first, lest the first round never end.
