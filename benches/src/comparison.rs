@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::{Semafair, Semaphore, Tokio, Workload};
+use crate::semaphores::{ForEach, for_each};
+use crate::{Semaphore, Workload};
 
 /// A workload and who takes part in it; the first contender is who the others are compared to.
 #[derive(Debug)]
@@ -11,7 +12,11 @@ pub struct Comparison {
     pub workload: String,
     /// Operations in one round of it.
     pub operations: u32,
-    /// The baseline, then the others.
+    /// How many waiters, tasks or threads take part, if that is what its name differs in.
+    pub size: Option<u32>,
+    /// What part of the baseline's time ours may take.
+    pub goal: Option<f64>,
+    /// The baseline, then the others that have what it takes.
     pub contenders: Vec<Contender>,
 }
 
@@ -22,12 +27,25 @@ impl Comparison {
         Self {
             workload: workload.name(),
             operations: workload.operations(),
-            contenders: vec![
-                Contender::new::<W, Tokio>(workload),
-                // One line for each further semaphore.
-                Contender::new::<W, Semafair>(workload),
-            ],
+            size: workload.size(),
+            goal: None,
+            contenders: for_each(&workload).into_iter().flatten().collect(),
         }
+    }
+
+    /// Sets the goal.
+    #[must_use]
+    pub fn goal(self, ratio: f64) -> Self {
+        Self { goal: Some(ratio), ..self }
+    }
+}
+
+impl<W: Workload> ForEach for W {
+    type Outcome = Option<Contender>;
+
+    fn visit<S: Semaphore>(&self) -> Self::Outcome {
+        let able = self.needs().iter().all(|need| !S::LACKS.contains(need));
+        able.then(|| Contender::new::<W, S>(*self))
     }
 }
 
@@ -36,18 +54,30 @@ pub struct Contender {
     /// The semaphore's name.
     pub name: &'static str,
     // Called once for thousands of rounds: the indirect call does not show.
-    run: Box<dyn Fn(u64) -> Duration>,
+    run: Run,
+    tenths: Vec<Run>,
 }
+
+type Run = Box<dyn Fn(u64) -> Duration>;
 
 impl Contender {
     fn new<W: Workload, S: Semaphore>(workload: W) -> Self {
-        Self { name: S::NAME, run: Box::new(move |rounds| workload.run::<S>(rounds)) }
+        let run = |workload: W| -> Run { Box::new(move |rounds| workload.run::<S>(rounds)) };
+        let mut tenths: Vec<_> =
+            std::iter::successors(workload.tenth(), Workload::tenth).map(run).collect();
+        tenths.reverse();
+        Self { name: S::NAME, run: run(workload), tenths }
     }
 
     /// Runs so many rounds, and tells how long they took without what sets them up.
     #[must_use]
     pub fn run(&self, rounds: u64) -> Duration {
         (self.run)(rounds)
+    }
+
+    /// The same with fewer waiters, from the fewest to a tenth of them: each runs one round.
+    pub fn tenths(&self) -> impl Iterator<Item = impl Fn() -> Duration> {
+        self.tenths.iter().map(|run| || run(1))
     }
 }
 

@@ -9,8 +9,12 @@ mod semaphores;
 mod workloads;
 
 pub use comparison::{Comparison, Contender};
-pub use semaphores::{Semafair, Semaphore, Tokio};
+pub use semaphores::{
+    AddedPermit, AsyncLock, AsyncWeighted, Asyncband, FetchAdd, ForEach, FuturesIntrusive, Maitake,
+    Mutex, Operation, Saa, SaaPermit, Semafair, Semaphore, Tokio, for_each,
+};
 pub use workloads::{
-    Acquire, AcquireMany, BareTasks, EnqueueCancel, HandOff, TokioTasks, TryAcquire, TwoThreads,
-    Workload,
+    Acquire, AcquireMany, AddPermits, BareTasks, Call, Cancel, Enqueue, EnqueueCancel,
+    HalfCancelled, HandOff, HandOffDownTheLine, Order, Places, Runtime, Threads, TokioTasks,
+    TryAcquire, Workload,
 };

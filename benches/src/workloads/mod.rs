@@ -1,8 +1,11 @@
 //! What the semaphores are made to do.
 
+mod add;
 mod cancel;
 mod hand_off;
+mod places;
 mod tasks;
+mod threads;
 mod uncontended;
 
 use std::future::Future;
@@ -10,12 +13,15 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-pub use cancel::EnqueueCancel;
-pub use hand_off::HandOff;
-pub use tasks::{BareTasks, TokioTasks};
-pub use uncontended::{Acquire, AcquireMany, TryAcquire, TwoThreads};
+pub use add::AddPermits;
+pub use cancel::{Cancel, Enqueue, EnqueueCancel, HalfCancelled, Order};
+pub use hand_off::{HandOff, HandOffDownTheLine};
+pub use places::Places;
+pub use tasks::{BareTasks, Runtime, TokioTasks};
+pub use threads::{Call, Threads};
+pub use uncontended::{Acquire, AcquireMany, TryAcquire};
 
-use crate::Semaphore;
+use crate::{Operation, Semaphore};
 
 /// Something done over and over to any semaphore.
 pub trait Workload: Copy + 'static {
@@ -25,6 +31,21 @@ pub trait Workload: Copy + 'static {
     /// How many operations one round stands for; times and counts are given per operation.
     fn operations(&self) -> u32 {
         1
+    }
+
+    /// How many waiters, tasks or threads take part, if that is what its name differs in.
+    fn size(&self) -> Option<u32> {
+        None
+    }
+
+    /// The same with a tenth of them, if that can be much cheaper.
+    fn tenth(&self) -> Option<Self> {
+        None
+    }
+
+    /// What a semaphore must not lack.
+    fn needs(&self) -> &'static [Operation] {
+        &[]
     }
 
     /// Does it `rounds` times, and tells how long that took without what sets it up.
@@ -37,18 +58,33 @@ fn timed(work: impl FnOnce()) -> Duration {
     start.elapsed()
 }
 
+/// A tenth of so many, if there are enough for a difference.
+fn tenth(of: u32) -> Option<u32> {
+    (of >= 100).then_some(of / 10)
+}
+
 /// Polls once, with a waker that costs nothing.
 #[inline]
 fn poll<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
 }
 
-/// What a future gives that does not wait.
+/// What a future for `n` permits gives that does not wait.
 #[inline]
-fn ready<T, E: std::fmt::Debug>(future: impl Future<Output = Result<T, E>>) -> T {
+fn ready<'a, S: Semaphore>(
+    semaphore: &'a S,
+    future: impl Future<Output = S::Granted<'a>>,
+    n: u32,
+) -> S::Permit<'a> {
     match poll(pin!(future)) {
-        Poll::Ready(Ok(value)) => value,
-        Poll::Ready(Err(error)) => panic!("the workload closes nothing, but found {error:?}"),
+        // At once: a result that goes from hand to hand costs instructions.
+        Poll::Ready(granted) => semaphore.permit(granted, n),
         Poll::Pending => panic!("the workload left enough permits, and yet somebody waits"),
     }
+}
+
+/// A permit that is free.
+#[inline]
+fn acquired<S: Semaphore>(semaphore: &S) -> S::Permit<'_> {
+    ready(semaphore, semaphore.acquire(), 1)
 }

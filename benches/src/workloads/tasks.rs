@@ -1,32 +1,63 @@
-//! Tasks that share one permit, so that every acquire but the first few waits.
+//! Tasks that share few permits, so that every acquire but the first few waits.
+//!
+//! One turn of a task is to acquire a permit, to let the others run, and to drop it; with a fair
+//! semaphore that is one hand-off.
 
+use std::fmt::{self, Display, Formatter};
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 use tokio::runtime;
+use tokio::sync::Notify;
 
-use super::{Workload, timed};
-use crate::Semaphore;
+use super::{Workload, tenth, timed};
 use crate::executor::{self, Executor};
+use crate::{Operation, Semaphore};
+
+/// The turns that each task takes in a round: enough for those that start and end it not to show.
+const TURNS: u32 = 10;
 
 /// So many tasks on the least executor that there can be: next to nothing but the semaphore.
+///
+/// Timed, per turn: all polls of the tasks, the first and the last included.
 #[derive(Clone, Copy, Debug)]
-pub struct BareTasks(pub u16);
+pub struct BareTasks {
+    /// How many share the permits.
+    pub tasks: u32,
+    /// How many permits there are.
+    pub permits: u32,
+}
 
 impl Workload for BareTasks {
     fn name(&self) -> String {
-        format!("hand-off, {} tasks, bare polling", self.0)
+        match self.permits {
+            1 => format!("hand-off, {} tasks, bare polling", self.tasks),
+            n => format!("hand-off, {} tasks over {n} permits, bare polling", self.tasks),
+        }
     }
 
     fn operations(&self) -> u32 {
-        self.0.into()
+        self.tasks * TURNS
+    }
+
+    fn size(&self) -> Option<u32> {
+        Some(self.tasks)
+    }
+
+    fn tenth(&self) -> Option<Self> {
+        tenth(self.tasks).map(|tasks| Self { tasks, ..*self })
+    }
+
+    fn needs(&self) -> &'static [Operation] {
+        &[Operation::Wait]
     }
 
     fn run<S: Semaphore>(&self, rounds: u64) -> Duration {
-        let semaphore = &S::with_permits(1);
-        let mut executor = Executor::new((0..self.0).map(|_| async move {
-            for _ in 0..rounds {
-                let permit = semaphore.acquire().await.expect("nobody closes it");
+        let semaphore = &S::with_permits(self.permits as usize);
+        let mut executor = Executor::new((0..self.tasks).map(|_| async move {
+            for _ in 0..rounds * u64::from(TURNS) {
+                let permit = semaphore.permit(semaphore.acquire().await, 1);
                 executor::yield_now().await;
                 drop(permit);
             }
@@ -35,41 +66,118 @@ impl Workload for BareTasks {
     }
 }
 
-/// So many tasks on tokio's current-thread runtime.
+/// A runtime of tokio's.
 #[derive(Clone, Copy, Debug)]
-pub struct TokioTasks(pub u16);
+pub enum Runtime {
+    /// All tasks on the thread that drives it.
+    CurrentThread,
+    /// Two threads that steal from each other, and a third that waits for the end.
+    TwoWorkers,
+}
+
+impl Runtime {
+    fn build(self) -> runtime::Runtime {
+        let mut builder = match self {
+            Self::CurrentThread => runtime::Builder::new_current_thread(),
+            Self::TwoWorkers => runtime::Builder::new_multi_thread(),
+        };
+        // A runtime on the current thread ignores it.
+        builder.worker_threads(2).build().expect("it needs no driver")
+    }
+}
+
+impl Display for Runtime {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::CurrentThread => "tokio's current-thread runtime",
+            Self::TwoWorkers => "tokio's runtime with 2 workers",
+        })
+    }
+}
+
+/// So many tasks over one permit, on a runtime of tokio's.
+///
+/// Timed, per turn: from the opening of a gate behind which all tasks wait, until the last task has
+/// taken its last turn.
+#[derive(Clone, Copy, Debug)]
+pub struct TokioTasks {
+    /// How many share the permit.
+    pub tasks: u32,
+    /// Where they run.
+    pub runtime: Runtime,
+}
 
 impl Workload for TokioTasks {
     fn name(&self) -> String {
-        format!("hand-off, {} tasks, tokio's current-thread runtime", self.0)
+        format!("hand-off, {} tasks, {}", self.tasks, self.runtime)
     }
 
     fn operations(&self) -> u32 {
-        self.0.into()
+        self.tasks * TURNS
+    }
+
+    fn size(&self) -> Option<u32> {
+        Some(self.tasks)
+    }
+
+    fn tenth(&self) -> Option<Self> {
+        tenth(self.tasks).map(|tasks| Self { tasks, ..*self })
+    }
+
+    fn needs(&self) -> &'static [Operation] {
+        &[Operation::Wait]
     }
 
     fn run<S: Semaphore>(&self, rounds: u64) -> Duration {
-        let runtime = runtime::Builder::new_current_thread().build().expect("it needs no driver");
+        let runtime = self.runtime.build();
         let semaphore = Arc::new(S::with_permits(1));
-        let tasks: Vec<_> = (0..self.0)
-            .map(|_| {
-                let semaphore = Arc::clone(&semaphore);
-                // It does not start before the runtime is driven.
-                runtime.spawn(async move {
-                    for _ in 0..rounds {
-                        let permit = semaphore.acquire().await.expect("nobody closes it");
-                        tokio::task::yield_now().await;
-                        drop(permit);
-                    }
-                })
-            })
-            .collect();
-        timed(|| {
-            runtime.block_on(async {
-                for task in tasks {
-                    task.await.expect("no task panics");
+        let gate = Arc::new(Gate::default());
+        for _ in 0..self.tasks {
+            let (semaphore, gate) = (Arc::clone(&semaphore), Arc::clone(&gate));
+            drop(runtime.spawn(async move {
+                gate.pass().await;
+                for _ in 0..rounds * u64::from(TURNS) {
+                    let permit = semaphore.permit(semaphore.acquire().await, 1);
+                    tokio::task::yield_now().await;
+                    drop(permit);
                 }
-            });
-        })
+                gate.leave();
+            }));
+        }
+        runtime.block_on(gate.open_for(self.tasks))
+    }
+}
+
+/// Lets tasks start together, and tells when the last of them ends.
+#[derive(Default)]
+struct Gate {
+    inside: AtomicU32,
+    opens: Notify,
+    last_leaves: Notify,
+}
+
+impl Gate {
+    async fn pass(&self) {
+        // From here on the opening is not missed, polled or not.
+        let opens = self.opens.notified();
+        self.inside.fetch_add(1, Ordering::AcqRel);
+        opens.await;
+    }
+
+    fn leave(&self) {
+        if self.inside.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.last_leaves.notify_one();
+        }
+    }
+
+    /// Opens as soon as so many are there, and tells how long it took until all had left.
+    async fn open_for(&self, tasks: u32) -> Duration {
+        while self.inside.load(Ordering::Acquire) < tasks {
+            tokio::task::yield_now().await;
+        }
+        let start = Instant::now();
+        self.opens.notify_waiters();
+        self.last_leaves.notified().await;
+        start.elapsed()
     }
 }

@@ -1,12 +1,10 @@
-//! Nobody waits.
+//! Nobody waits, and nobody else is there.
 
 use std::hint::black_box;
-use std::sync::Barrier;
-use std::thread;
 use std::time::Duration;
 
-use super::{Workload, ready, timed};
-use crate::Semaphore;
+use super::{Workload, acquired, ready, timed};
+use crate::{Operation, Semaphore};
 
 /// `acquire().await`, and the permit's drop.
 #[derive(Clone, Copy, Debug)]
@@ -34,11 +32,7 @@ impl Workload for TryAcquire {
 
     fn run<S: Semaphore>(&self, rounds: u64) -> Duration {
         let semaphore = S::with_permits(1);
-        timed(|| {
-            for _ in 0..rounds {
-                drop(black_box(&semaphore).try_acquire().expect("the only permit is free"));
-            }
-        })
+        timed(|| try_and_drop(&semaphore, rounds))
     }
 }
 
@@ -51,42 +45,30 @@ impl Workload for AcquireMany {
         format!("acquire_many({}) + drop", self.0)
     }
 
+    fn needs(&self) -> &'static [Operation] {
+        &[Operation::Many]
+    }
+
     fn run<S: Semaphore>(&self, rounds: u64) -> Duration {
         let semaphore = S::with_permits(self.0.into());
         timed(|| {
             for _ in 0..rounds {
-                drop(ready(black_box(&semaphore).acquire_many(self.0.into())));
+                let semaphore = black_box(&semaphore);
+                let n = self.0.into();
+                drop(ready(semaphore, semaphore.acquire_many(n), n));
             }
         })
     }
 }
 
-/// Two threads that acquire and drop, with a permit for each: they meet in the semaphore's memory
-/// only. A round is one operation of each thread, counted once.
-#[derive(Clone, Copy, Debug)]
-pub struct TwoThreads;
-
-impl Workload for TwoThreads {
-    fn name(&self) -> String {
-        "acquire + drop, two threads that never wait".into()
-    }
-
-    fn run<S: Semaphore>(&self, rounds: u64) -> Duration {
-        let semaphore = S::with_permits(2);
-        let start = Barrier::new(2);
-        let run = || {
-            start.wait();
-            timed(|| acquire_and_drop(&semaphore, rounds))
-        };
-        thread::scope(|scope| {
-            let other = scope.spawn(run);
-            run().max(other.join().expect("the other thread panicked"))
-        })
+pub(super) fn acquire_and_drop<S: Semaphore>(semaphore: &S, rounds: u64) {
+    for _ in 0..rounds {
+        drop(acquired(black_box(semaphore)));
     }
 }
 
-fn acquire_and_drop<S: Semaphore>(semaphore: &S, rounds: u64) {
+pub(super) fn try_and_drop<S: Semaphore>(semaphore: &S, rounds: u64) {
     for _ in 0..rounds {
-        drop(ready(black_box(semaphore).acquire()));
+        drop(black_box(semaphore).try_acquire().expect("there is a permit for each"));
     }
 }
