@@ -165,12 +165,13 @@ impl Balance {
     #[inline]
     pub(crate) fn give(&self, n: usize) -> Result<(), Snapshot> {
         let n = signed(n);
-        // ORDERING: AcqRel. Pairs with `take` and `try_take`: they see what was done under these
-        // permits. Acquire: a deliverer's steps come after those of the waiters it serves.
-        let old = match seeded::RELAXED_RELEASE {
-            false => self.0.fetch_add(n, AcqRel),
+        let old = if seeded::RELAXED_RELEASE {
             // ORDERING: Relaxed. The bug.
-            true => self.0.fetch_add(n, Relaxed),
+            self.0.fetch_add(n, Relaxed)
+        } else {
+            // ORDERING: AcqRel. Pairs with `take` and `try_take`: they see what was done under these
+            // permits. Acquire: a deliverer's steps come after those of the waiters it serves.
+            self.0.fetch_add(n, AcqRel)
         };
         #[expect(clippy::cast_sign_loss, reason = "one comparison: neither negative nor too many")]
         let plain = old as u64 <= (MAX - n) as u64;
