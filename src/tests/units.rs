@@ -61,6 +61,7 @@ fn a_worn_out_slot_wakes_at_once() {
 /// Nobody can drive the balance so low that it looks closed.
 #[test]
 fn too_much_demand_is_refused() {
+    assert!(!Balance::owing(1 << 59).load().is_overdrawn());
     let owed = (1 << 59) + 1;
     let semaphore = Semaphore { balance: Balance::owing(owed), line: LazyBox::new() };
     assert!(!semaphore.is_closed());
