@@ -126,6 +126,28 @@ fn play(actors: &[Actor<'_>]) {
     }
 }
 
+/// Takes all permits at once, works when it is its turn, and gives them back.
+fn gives_all(turn: usize) -> impl Fn(&Stage) {
+    move |stage| {
+        let permits = stage.all();
+        stage.next();
+        stage.until(turn);
+        stage.work.add_one();
+        drop(permits);
+        stage.next();
+    }
+}
+
+/// Does the other work when it is its turn, and adds a permit.
+fn adds_one(turn: usize) -> impl Fn(&Stage) {
+    move |stage| {
+        stage.until(turn);
+        stage.other_work.add_one();
+        stage.sem.add_permits(1);
+        stage.next();
+    }
+}
+
 /// The ways to give two permits back.
 const GIVES: [fn(&Semaphore, SemaphorePermit<'_>); 4] = [
     |_, permits| drop(permits),
@@ -247,20 +269,8 @@ fn who_is_handed_permits_by_two_sees_both() {
 /// One was free, and was taken along into the line; the other was handed over.
 #[test]
 fn who_is_handed_the_rest_sees_who_gave_each() {
-    let gives_first = |stage: &Stage| {
-        stage.until(1);
-        stage.other_work.add_one();
-        stage.sem.add_permits(1);
-        stage.next();
-    };
-    let gives_the_rest = |stage: &Stage| {
-        let permits = stage.all();
-        stage.next();
-        stage.until(3);
-        stage.work.add_one();
-        drop(permits);
-        stage.next();
-    };
+    let gives_first = adds_one(1);
+    let gives_the_rest = gives_all(3);
     let waits = |stage: &Stage| {
         stage.until(2);
         let permits = stage.wait(3, 4).unwrap();
@@ -274,20 +284,8 @@ fn who_is_handed_the_rest_sees_who_gave_each() {
 /// What one gave went to the head of the line, and yet it came before what the other gave.
 #[test]
 fn who_stands_behind_sees_those_who_gave_before() {
-    let gives_to_the_head = |stage: &Stage| {
-        stage.until(3);
-        stage.other_work.add_one();
-        stage.sem.add_permits(1);
-        stage.next();
-    };
-    let gives = |stage: &Stage| {
-        let permits = stage.all();
-        stage.next();
-        stage.until(4);
-        stage.work.add_one();
-        drop(permits);
-        stage.next();
-    };
+    let gives_to_the_head = adds_one(3);
+    let gives = gives_all(4);
     let heads = |stage: &Stage| {
         stage.until(1);
         stage.wait(1, 4).unwrap().forget();
@@ -306,14 +304,7 @@ fn who_stands_behind_sees_those_who_gave_before() {
 fn who_leaves_hands_on_what_was_done_before() {
     // Granted, or only partly filled.
     for wants in [2, 3] {
-        let gives = |stage: &Stage| {
-            let permits = stage.all();
-            stage.next();
-            stage.until(3);
-            stage.work.add_one();
-            drop(permits);
-            stage.next();
-        };
+        let gives = gives_all(3);
         let leaves = |stage: &Stage| {
             stage.until(1);
             let mut future = stage.sem.acquire_many(wants);
