@@ -22,7 +22,7 @@ use crate::sync::{AcqRel, Acquire, AtomicPtr, AtomicU32, Relaxed, Release, SeqCs
 pub(super) const CELLS: usize = 31;
 /// The white-box tests cross the border between segments all the time.
 #[cfg(test)]
-pub(crate) const CELLS: usize = if cfg!(semafair_cells = "1") {
+pub(crate) const CELLS: usize = if option_env!("SEMAFAIR_ONE_CELL").is_some() {
     1
 } else if cfg!(any(semafair_loom, semafair_shuttle)) {
     2
