@@ -64,9 +64,11 @@ impl Snapshot {
         if self.is_closed() { 0 } else { self.0.min(0).unsigned_abs() }
     }
 
-    /// Whether one more waiter could take the word out of its range.
-    pub(crate) fn is_overdrawn(self) -> bool {
-        self.owed() > MOST_OWED.unsigned_abs()
+    /// Whether a waiter may be added: neither closed, nor so much owed that one more could take the
+    /// word out of its range.
+    #[inline]
+    pub(crate) fn is_open_to_waiters(self) -> bool {
+        self.0 >= -MOST_OWED
     }
 }
 
@@ -84,13 +86,23 @@ impl fmt::Debug for Snapshot {
 pub(crate) struct Overflow;
 
 /// What [`Balance::withdraw`] did.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Withdrawn {
     /// The demand is off the books. So many of its units were on their way already; they count as
     /// free now, and are to vanish where they arrive.
     Open { swallow: u32 },
     /// The semaphore is closed, and the demand went with it.
     Closed,
+}
+
+impl Withdrawn {
+    /// How many units are to vanish.
+    pub(crate) fn swallow(&self) -> u32 {
+        match *self {
+            Self::Open { swallow } => swallow,
+            Self::Closed => 0,
+        }
+    }
 }
 
 /// The word.
@@ -242,8 +254,15 @@ impl Balance {
             {
                 Ok(_) if seeded::DOUBLE_GRANT => return Withdrawn::Open { swallow: 0 },
                 Ok(_) => {
-                    let uncovered = u32::try_from(seen.owed()).unwrap_or(u32::MAX);
-                    return Withdrawn::Open { swallow: missing.saturating_sub(uncovered) };
+                    // What lifts the count above zero was on its way.
+                    let missing = i64::from(missing);
+                    #[expect(
+                        clippy::cast_sign_loss,
+                        clippy::cast_possible_truncation,
+                        reason = "clamped"
+                    )]
+                    let swallow = (seen.0 + missing).clamp(0, missing) as u32;
+                    return Withdrawn::Open { swallow };
                 }
                 Err(now) => seen = Snapshot(now),
             }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use crate::error::TryAcquireError;
 use crate::semaphore::Semaphore;
-use crate::wakes::Wakes;
 
 /// Permits of a semaphore, given back when dropped.
 ///
@@ -283,7 +282,7 @@ impl Semaphore {
         Self::check_request(n);
         self.balance.try_take(n).map_err(|seen| {
             if seen.is_closed() {
-                self.help_close(&mut Wakes::new());
+                self.help_close();
                 TryAcquireError::Closed
             } else {
                 TryAcquireError::NoPermits

@@ -6,7 +6,6 @@ use crate::balance::{Snapshot, Withdrawn};
 use crate::error::AcquireError;
 use crate::line::{Joined, Line, Look, Place, Vacated};
 use crate::semaphore::Semaphore;
-use crate::wakes::Wakes;
 
 /// How far a request has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,54 +69,86 @@ impl Request {
         seen: Snapshot,
         cx: &Context<'_>,
     ) -> Poll<Result<(), AcquireError>> {
-        if seen.is_closed() {
-            self.stage = Stage::Over;
-            semaphore.balance.settle(i64::from(self.permits));
-            semaphore.help_close(&mut Wakes::new());
-            return Poll::Ready(Err(AcquireError::closed()));
-        }
-        if self.permits == 0 {
-            self.stage = Stage::Over;
-            return Poll::Ready(Ok(()));
+        if self.permits == 0 || !seen.is_open_to_waiters() {
+            return self.wait_for_nothing(semaphore, seen);
         }
         // The units are asked for, and must not stay so if what follows panics.
         let asking = Asking { semaphore, request: self, seen };
-        assert!(!seen.is_overdrawn(), "more than 2^59 permits are being waited for");
         let waker = cx.waker().clone();
         core::mem::forget(asking);
 
-        let delivered = self.join(semaphore, seen, Some(waker));
-        match self.stage {
-            Stage::Over => Poll::Ready(Err(AcquireError::closed())),
-            Stage::Waiting if !delivered && !semaphore.is_closed() => Poll::Pending,
-            _ => self.outcome(semaphore, |place| place.look()),
+        let (joined, in_hand) = self.join(semaphore, seen, Some(&waker));
+        let waiting = matches!(joined, Joined::Waiting(_));
+        if waiting {
+            // It is the line's now.
+            core::mem::forget(waker);
         }
+        self.note(joined);
+        if waiting && in_hand == 0 && !semaphore.is_closed() {
+            return Poll::Pending;
+        }
+        self.joined(semaphore, in_hand)
     }
 
-    /// Takes a place for the units that are asked for, and delivers those in hand, if any: that may
-    /// have been to this very place.
+    /// Of a request that asks for nothing, or that is refused.
+    #[cold]
+    #[track_caller]
+    fn wait_for_nothing(
+        &mut self,
+        semaphore: &Semaphore,
+        seen: Snapshot,
+    ) -> Poll<Result<(), AcquireError>> {
+        if seen.is_closed() {
+            self.stage = Stage::Over;
+            semaphore.balance.settle(i64::from(self.permits));
+            semaphore.help_close();
+            return Poll::Ready(Err(AcquireError::closed()));
+        }
+        if self.permits > 0 {
+            let _asking = Asking { semaphore, request: self, seen };
+            panic!("more than 2^59 permits are being waited for");
+        }
+        self.stage = Stage::Over;
+        Poll::Ready(Ok(()))
+    }
+
+    /// Takes a place for the units that are asked for. Also says how many units are to be delivered
+    /// then; that may be to this very place.
+    ///
+    /// What was free goes to the head of the line, too: of two who each kept a part of what they
+    /// need, neither would ever have all.
     #[inline(always)]
-    fn join(&mut self, semaphore: &Semaphore, seen: Snapshot, waker: Option<Waker>) -> bool {
+    fn join(&self, semaphore: &Semaphore, seen: Snapshot, waker: Option<&Waker>) -> (Joined, u64) {
         let (joined, over) = match semaphore.line.get_or_init(Line::new) {
-            Some(line) => line.join(self.permits, waker.as_ref()),
+            Some(line) => line.join(self.permits, waker),
             None => (Joined::Shut, 0),
         };
+        (joined, seen.free() + over)
+    }
+
+    /// Notes what came of joining.
+    #[inline]
+    fn note(&mut self, joined: Joined) {
         self.stage = match joined {
             Joined::Waiting(place) => {
-                core::mem::forget(waker);
                 self.place = Some(place);
                 Stage::Waiting
             }
             Joined::Granted => Stage::Granted,
             Joined::Shut => Stage::Over,
         };
-        // What was free goes to the head of the line: of two who each kept a part of what they
-        // need, neither would ever have all.
-        let in_hand = seen.free() + over;
+    }
+
+    /// Hands on what is in hand, and looks: something may have come meanwhile.
+    #[cold]
+    fn joined(&mut self, semaphore: &Semaphore, in_hand: u64) -> Poll<Result<(), AcquireError>> {
         if in_hand > 0 {
             semaphore.hand_on(in_hand, 0);
         }
-        in_hand > 0
+        match self.stage {
+            Stage::Over => Poll::Ready(Err(AcquireError::closed())),
+            _ => self.outcome(semaphore, |place| place.look()),
+        }
     }
 
     #[cold]
@@ -127,10 +158,26 @@ impl Request {
         semaphore: &Semaphore,
         cx: &Context<'_>,
     ) -> Poll<Result<(), AcquireError>> {
+        if let Some(place) = self.place.take_if(|place| place.is_granted()) {
+            self.stage = Stage::Over;
+            semaphore.line().finish(place);
+            return Poll::Ready(Ok(()));
+        }
+        self.poll_on(semaphore, cx)
+    }
+
+    /// The same, where it is not as usual.
+    #[cold]
+    #[track_caller]
+    fn poll_on(
+        &mut self,
+        semaphore: &Semaphore,
+        cx: &Context<'_>,
+    ) -> Poll<Result<(), AcquireError>> {
         assert!(self.stage != Stage::Over, "`Acquire` polled after completion");
         self.outcome(semaphore, |place| match place.look() {
-            Look::Waiting { .. } => place.register(cx.waker()),
-            look => look,
+            Look::Waiting(_) => place.register(cx.waker()),
+            over => over,
         })
     }
 
@@ -141,18 +188,22 @@ impl Request {
         semaphore: &Semaphore,
         look: impl FnOnce(&mut Place) -> Look,
     ) -> Poll<Result<(), AcquireError>> {
-        let result = match self.place.as_mut().map_or(Look::Granted, look) {
-            Look::Waiting { .. } => {
-                // Whoever closes wakes us: see to it that somebody does.
-                if semaphore.is_closed() {
-                    semaphore.help_close(&mut Wakes::new());
-                }
-                return Poll::Pending;
-            }
+        let Some(place) = &mut self.place else {
+            self.stage = Stage::Over;
+            return Poll::Ready(Ok(()));
+        };
+        let result = match look(place) {
             Look::Granted => Ok(()),
             Look::Closed { missing } => {
                 semaphore.balance.settle(i64::from(self.permits - missing));
                 Err(AcquireError::closed())
+            }
+            Look::Waiting(_) => {
+                // Whoever closes wakes us: see to it that somebody does.
+                if semaphore.is_closed() {
+                    semaphore.help_close();
+                }
+                return Poll::Pending;
             }
         };
         self.stage = Stage::Over;
@@ -186,32 +237,42 @@ impl Request {
         let Some(place) = self.place.take() else {
             return semaphore.release(self.permits as usize);
         };
-        let (line, look) = (semaphore.line(), place.look());
-        let Look::Waiting { missing } = look else {
-            line.finish(place);
-            return match look {
-                Look::Closed { missing } => {
-                    semaphore.balance.settle(i64::from(self.permits - missing));
-                }
-                _ => semaphore.release(self.permits as usize),
-            };
+        let seen = match place.look() {
+            Look::Waiting(seen) => seen,
+            over => return self.leave_late(semaphore, place, &over),
         };
+        let missing = seen.missing();
         let had = self.permits - missing;
-        match semaphore.balance.withdraw(missing) {
-            Withdrawn::Open { swallow } => {
-                // Dropped last, user code: it was our waker.
-                let Vacated { over, waker: _waker } = line.vacate(place, missing, swallow);
-                match u64::try_from(over) {
-                    Ok(0) if had == 0 => {}
-                    Ok(over) => semaphore.hand_on(over, had),
-                    Err(_) => semaphore.balance.settle(i64::from(had) + over),
-                }
+        let withdrawn = semaphore.balance.withdraw(missing);
+        // Dropped last, user code: it was our waker.
+        let Vacated { over, waker: _waker } =
+            semaphore.line().vacate(place, seen, withdrawn.swallow());
+        if over != 0 || had > 0 || withdrawn == Withdrawn::Closed {
+            Self::hand_back(semaphore, over, had, withdrawn);
+        }
+    }
+
+    /// Leaves a place at which the wait was over.
+    #[cold]
+    fn leave_late(&self, semaphore: &Semaphore, place: Place, look: &Look) {
+        semaphore.line().finish(place);
+        match *look {
+            Look::Closed { missing } => {
+                semaphore.balance.settle(i64::from(self.permits - missing));
             }
-            Withdrawn::Closed => {
-                let Vacated { over, waker: _waker } = line.vacate(place, missing, 0);
-                semaphore.balance.settle(i64::from(had) + over);
-                semaphore.help_close(&mut Wakes::new());
-            }
+            _ => semaphore.release(self.permits as usize),
+        }
+    }
+
+    /// Hands on what a waiter that left had, and what came beyond that is not to be swallowed.
+    #[cold]
+    fn hand_back(semaphore: &Semaphore, over: i64, had: u32, withdrawn: Withdrawn) {
+        match u64::try_from(over) {
+            Ok(over) if withdrawn != Withdrawn::Closed => semaphore.hand_on(over, had),
+            _ => semaphore.balance.settle(i64::from(had) + over),
+        }
+        if withdrawn == Withdrawn::Closed {
+            semaphore.help_close();
         }
     }
 }
@@ -225,7 +286,11 @@ struct Asking<'a> {
 
 impl Drop for Asking<'_> {
     fn drop(&mut self) {
-        self.request.join(self.semaphore, self.seen, None);
+        let (joined, in_hand) = self.request.join(self.semaphore, self.seen, None);
+        self.request.note(joined);
+        if in_hand > 0 {
+            self.semaphore.hand_on(in_hand, 0);
+        }
         self.request.cancel(self.semaphore);
         // Nothing has been said, and nothing is asked for: it may be polled again.
         self.request.stage = Stage::Fresh;

@@ -5,7 +5,7 @@ use core::fmt;
 use crate::balance::{self, Balance, Overflow, Snapshot};
 use crate::line::{LazyBox, Line};
 use crate::sync::const_fn;
-use crate::wakes::Wakes;
+use crate::wakes::{Wakes, waking};
 
 /// What tokio says, number included; a `const` panic cannot format one.
 const TOO_MANY: &str = match usize::BITS {
@@ -209,7 +209,7 @@ impl Semaphore {
     #[track_caller]
     pub fn add_permits(&self, n: usize) {
         match self.balance.add(n) {
-            Ok(seen) => self.after_give(seen, n, &mut Wakes::new()),
+            Ok(seen) => self.after_give(seen, n),
             Err(Overflow) => Self::overflow(n),
         }
     }
@@ -258,10 +258,9 @@ impl Semaphore {
     /// # }
     /// ```
     pub fn close(&self) {
-        let mut wakes = Wakes::new();
         self.balance.close();
         if let Some(line) = self.line.shut() {
-            self.close_line(line, &mut wakes);
+            waking(|wakes| self.close_line(line, wakes));
         }
     }
 
@@ -293,58 +292,67 @@ impl Semaphore {
 
     /// Gives back `n` permits, and wakes whoever has all it asked for by that.
     #[inline]
-    #[track_caller]
     pub(crate) fn release(&self, n: usize) {
         if let Err(seen) = self.balance.give(n) {
-            self.after_give(seen, n, &mut Wakes::new());
+            self.after_give(seen, n);
         }
     }
 
     /// Delivers units that are owed, and gives back permits, before anybody is woken.
     #[cold]
     pub(crate) fn hand_on(&self, owed: u64, permits: u32) {
-        let mut wakes = Wakes::new();
-        if owed > 0 {
-            self.deliver(owed, &mut wakes);
-        }
-        if permits > 0 {
-            if let Err(seen) = self.balance.give(permits as usize) {
-                self.after_give(seen, permits as usize, &mut wakes);
+        waking(|wakes| {
+            if owed > 0 {
+                self.deliver(owed, wakes);
+                wakes.make_room();
             }
-        }
+            if permits > 0 {
+                if let Err(seen) = self.balance.give(permits as usize) {
+                    self.settle_give(seen, permits as usize, wakes);
+                }
+            }
+        });
     }
 
     /// The rest of a release of `n` that found the balance as `seen`.
     #[cold]
-    #[track_caller]
-    fn after_give(&self, seen: Snapshot, n: usize, wakes: &mut Wakes) {
-        if Balance::overflows(seen, n) {
+    fn after_give(&self, seen: Snapshot, n: usize) {
+        waking(|wakes| self.settle_give(seen, n, wakes));
+    }
+
+    #[inline(always)]
+    fn settle_give(&self, seen: Snapshot, n: usize, wakes: &mut Wakes) {
+        let owed = seen.owed();
+        if owed > 0 {
+            self.deliver(owed.min(n as u64), wakes);
+        } else if Balance::overflows(seen, n) {
             self.balance.undo(n);
             Self::overflow(n);
-        }
-        if seen.is_closed() {
-            self.help_close(wakes);
-            return;
-        }
-        let owed = seen.owed().min(n as u64);
-        if owed > 0 {
-            self.deliver(owed, wakes);
+        } else if seen.is_closed() {
+            self.help_close_collecting(wakes);
         }
     }
 
     /// Hands out units that are owed; what nobody in a shut line wants any more is free.
-    #[inline]
-    pub(crate) fn deliver(&self, units: u64, wakes: &mut Wakes) {
+    #[inline(always)]
+    fn deliver(&self, units: u64, wakes: &mut Wakes) {
         let back = match self.line.get_or_init(Line::new) {
             Some(line) => line.deliver(units, wakes),
             None => units,
         };
-        self.balance.settle(i64::try_from(back).unwrap_or(i64::MAX));
+        if back > 0 {
+            self.balance.settle(i64::try_from(back).unwrap_or(i64::MAX));
+        }
     }
 
     /// Brings a close to its end whose thread may have been stopped.
     #[cold]
-    pub(crate) fn help_close(&self, wakes: &mut Wakes) {
+    pub(crate) fn help_close(&self) {
+        waking(|wakes| self.help_close_collecting(wakes));
+    }
+
+    #[cold]
+    fn help_close_collecting(&self, wakes: &mut Wakes) {
         if let Some(line) = self.line.get() {
             if !line.is_closed() {
                 self.close_line(line, wakes);

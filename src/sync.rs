@@ -43,9 +43,10 @@ pub(crate) fn some_of_thread() -> usize {
         return 0;
     }
     let here = 0_u8;
-    // Stacks are some pages apart; a multiplication by 2^64 / phi mixes what is above.
-    let page = core::ptr::from_ref(&here).addr() as u64 >> 14;
-    (page.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 48) as usize
+    // Stacks are some pages apart; a multiplication by 2^32 / phi mixes what is above.
+    #[expect(clippy::cast_possible_truncation, reason = "low bits are as good")]
+    let page = (core::ptr::from_ref(&here).addr() >> 14) as u32;
+    (page.wrapping_mul(0x9E37_79B9) >> 16) as usize
 }
 
 /// Declares a `const fn` that is a plain `fn` for loom, whose atomics cannot be made in `const`.

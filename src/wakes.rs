@@ -10,23 +10,30 @@ use arrayvec::ArrayVec;
 /// How many are collected before some are woken: bounds the stack that a release takes.
 pub(crate) const BATCH: usize = if cfg!(test) { 2 } else { 32 };
 
-/// Wakes everybody in it when dropped; a panic of one keeps none of the others asleep.
-///
-/// Whoever fills one drops it last of all, when the state is consistent: a waker is user code, and
-/// may re-enter, panic, or never return. The first panic goes on to the caller after everybody was
-/// woken, unless the thread is panicking already.
+/// Who is to be woken; made by [`waking`].
 #[derive(Debug, Default)]
 pub(crate) struct Wakes {
     batch: ArrayVec<Waker, BATCH>,
     panic: Option<Box<dyn Any + Send>>,
 }
 
-impl Wakes {
-    #[inline]
-    pub(crate) fn new() -> Self {
-        Self::default()
-    }
+/// Does `work`, and then wakes everybody whom that has collected; a panic of one keeps none of the
+/// others asleep.
+///
+/// When `work` returns, the state is consistent: a waker is user code, and may re-enter, panic, or
+/// never return. The first panic goes on to the caller after everybody was woken, unless the thread
+/// is panicking already.
+#[inline]
+pub(crate) fn waking<T>(work: impl FnOnce(&mut Wakes) -> T) -> T {
+    let mut wakes = Wakes::default();
+    let result = work(&mut wakes);
+    wakes.finish();
+    // Empty: nothing is left for its drop, which is there for a `work` that panics.
+    core::mem::forget(wakes);
+    result
+}
 
+impl Wakes {
     /// Adds a waker; there must be room.
     pub(crate) fn push(&mut self, waker: Waker) {
         self.batch.push(waker);
@@ -37,7 +44,26 @@ impl Wakes {
         self.batch.is_full()
     }
 
+    /// Sees to it that something can be added.
+    pub(crate) fn make_room(&mut self) {
+        if self.is_full() {
+            self.wake();
+        }
+    }
+
+    #[inline]
     fn finish(&mut self) {
+        // Mostly it is one. Where nobody is to be woken after it, its panic may go its own way.
+        if self.batch.len() == 1 && self.panic.is_none() && !std::thread::panicking() {
+            if let Some(waker) = self.batch.pop() {
+                return waker.wake();
+            }
+        }
+        self.finish_many();
+    }
+
+    #[cold]
+    fn finish_many(&mut self) {
         self.wake();
         if let Some(panic) = self.panic.take() {
             pass_on(panic);
@@ -60,11 +86,8 @@ impl Wakes {
 }
 
 impl Drop for Wakes {
-    #[inline]
     fn drop(&mut self) {
-        if !self.batch.is_empty() || self.panic.is_some() {
-            self.finish();
-        }
+        self.finish_many();
     }
 }
 

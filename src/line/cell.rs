@@ -20,95 +20,32 @@
 
 #![expect(unsafe_code, reason = "turns the two words in the slot back into the waker they were")]
 
-use core::ptr;
-use core::task::{RawWakerVTable, Waker};
+use core::task::Waker;
 
-use super::state::{Finish, LAST_VERSION, Look, Tag, Word};
-use crate::sync::{AcqRel, Acquire, AtomicPtr, AtomicU64, Relaxed, SeqCst, const_fn};
-
-/// What came of [`Cell::publish`].
-#[derive(Debug)]
-pub(super) enum Published {
-    /// The waiter stands in the line.
-    Waiting,
-    /// Enough units were left here: granted, the cell is gone, and so many units are over.
-    Granted { over: u64, finish: Finish },
-    /// The line went on without this place.
-    Skipped,
-}
-
-/// What came of [`Cell::deliver`] and of [`Cell::void`].
-#[derive(Debug)]
-pub(super) enum Visited {
-    /// The cell is satisfied. It took so many units, and who slept here is to be woken.
-    Passed { took: u32, waker: Option<Waker>, finish: Finish },
-    /// The cell took all units that there were, and misses more.
-    Short,
-    /// Nobody has published here.
-    Open,
-}
-
-/// What came of [`Cell::vacate`].
-#[derive(Debug)]
-pub(super) struct Vacated {
-    /// Units that came beyond those to be swallowed. Negative: so many were to be swallowed here
-    /// that will not come, since the line is closed.
-    pub(super) over: i64,
-    /// `None`: a sink stays behind, and whoever fills it finishes the cell.
-    pub(super) finish: Option<Finish>,
-    /// The waiter's waker, to be dropped when nothing is held.
-    pub(super) waker: Option<Waker>,
-}
-
-/// A waker as two words, which can be read while somebody else writes them.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct RawParts {
-    data: *mut (),
-    vtable: *mut RawWakerVTable,
-}
-
-impl RawParts {
-    fn of(waker: &Waker) -> Self {
-        Self { data: waker.data().cast_mut(), vtable: ptr::from_ref(waker.vtable()).cast_mut() }
-    }
-
-    /// # Safety
-    ///
-    /// - The parts are those of one waker, which was forgotten, and
-    /// - nobody else makes a waker of them.
-    unsafe fn into_waker(self) -> Waker {
-        #[cfg(test)]
-        assert!(!self.vtable.is_null(), "a slot was read after its segment was freed");
-        // SAFETY: the first obligation: the pointer was made from a `&'static RawWakerVTable`.
-        let vtable: &'static RawWakerVTable = unsafe { &*self.vtable };
-        // SAFETY: both obligations: data and vtable belong together, and are the caller's now.
-        unsafe { Waker::new(self.data, vtable) }
-    }
-}
-
-impl Visited {
-    /// Nothing was to be done.
-    const SATISFIED: Self = Self::Passed { took: 0, waker: None, finish: Finish::Plain };
-}
+use super::outcome::{Finish, Look, Published, Vacated, Visited, Waiting};
+use super::slot::{RawParts, Slot};
+use super::state::{LAST_VERSION, Tag, Word};
+use crate::sync::{AcqRel, Acquire, AtomicU64, Relaxed, SeqCst, const_fn};
 
 /// One place in the line.
 #[derive(Debug)]
 pub(super) struct Cell {
     state: AtomicU64,
-    data: AtomicPtr<()>,
-    vtable: AtomicPtr<RawWakerVTable>,
+    slot: Slot,
 }
 
 impl Cell {
     const_fn! {
         /// `OPEN(0)`.
         pub(super) const fn new(watched: bool) -> Self {
-            Self {
-                state: AtomicU64::new(Word::fresh(watched).0),
-                data: AtomicPtr::new(ptr::null_mut()),
-                vtable: AtomicPtr::new(ptr::null_mut()),
-            }
+            Self { state: AtomicU64::new(Word::fresh(watched).0), slot: Slot::new() }
         }
+    }
+
+    /// `OPEN(0)` again, in a segment that nobody else has.
+    pub(super) fn renew(&self, watched: bool) {
+        // ORDERING: Relaxed. Nobody else is there.
+        self.state.store(Word::fresh(watched).0, Relaxed);
     }
 
     #[inline]
@@ -135,34 +72,11 @@ impl Cell {
     #[inline]
     fn claim(&self, from: Word, to: Word) -> Result<Option<Waker>, Word> {
         // Read before the change: after it the cell may be finished and freed.
-        let parts = self.read_slot();
+        let parts = self.slot.read();
         self.change(from, to)?;
         // SAFETY: I4: the change was from PARKED, so the parts are those that were published under
         // this very word and forgotten, and only one change leaves it.
         Ok((from.tag() == Tag::Parked).then(|| unsafe { parts.into_waker() }))
-    }
-
-    #[inline]
-    fn read_slot(&self) -> RawParts {
-        RawParts {
-            // ORDERING: Relaxed. Pairs with `fill_slot` by way of the state: what is read after
-            // a load of PARKED and before a change of that very word was published with it.
-            data: self.data.load(Relaxed),
-            // ORDERING: Relaxed, as the line above.
-            vtable: self.vtable.load(Relaxed),
-        }
-    }
-
-    /// Puts a waker where others take it once the state is PARKED.
-    ///
-    /// Only the waiter does, and only while the state is not PARKED. Who reads the slot meanwhile
-    /// cannot complete a change from PARKED: each PARKED of a cell has a version of its own (I4).
-    #[inline]
-    fn fill_slot(&self, parts: RawParts) {
-        // ORDERING: Relaxed. Pairs with `read_slot`: the change to PARKED that follows publishes.
-        self.data.store(parts.data, Relaxed);
-        // ORDERING: Relaxed, as the line above.
-        self.vtable.store(parts.vtable, Relaxed);
     }
 
     /// Whether nobody has published here.
@@ -180,15 +94,8 @@ impl Cell {
     ///
     /// Transition: `OPEN(c) -> PARKED(units - c)`, `AWAKE(units - c)` or `GONE` (waiter);
     /// otherwise the cell was SKIPPED meanwhile (deliverer, closer).
-    #[inline]
     pub(super) fn publish(&self, units: u32, waker: Option<&Waker>) -> Published {
-        let tag = match waker {
-            Some(waker) => {
-                self.fill_slot(RawParts::of(waker));
-                Tag::Parked
-            }
-            None => Tag::Awake,
-        };
+        let tag = self.prepare(waker);
         let mut word = self.load();
         while word.tag() == Tag::Open {
             let left = word.units_left();
@@ -210,6 +117,28 @@ impl Cell {
         Published::Skipped
     }
 
+    /// The same in a cell that is as it was made by [`Cell::new`]; otherwise `false`.
+    ///
+    /// Transition: `OPEN(0) -> PARKED(units)` or `AWAKE(units)` (waiter).
+    #[inline]
+    pub(super) fn publish_afresh(&self, watched: bool, units: u32, waker: Option<&Waker>) -> bool {
+        let tag = self.prepare(waker);
+        let fresh = Word::fresh(watched);
+        self.change(fresh, fresh.to(tag, units)).is_ok()
+    }
+
+    /// Fills the slot before the waiter publishes; says as what it will.
+    #[inline]
+    fn prepare(&self, waker: Option<&Waker>) -> Tag {
+        match waker {
+            Some(waker) => {
+                self.slot.fill(RawParts::of(waker));
+                Tag::Parked
+            }
+            None => Tag::Awake,
+        }
+    }
+
     /// Hands up to `units` to whoever stands here.
     ///
     /// Transition: `PARKED(r), AWAKE(r) -> DONE` (deliverer, whose the waker then is) or the same
@@ -217,30 +146,50 @@ impl Cell {
     /// the cell, and it looks again.
     #[inline]
     pub(super) fn deliver(&self, units: u64) -> Visited {
+        let word = self.load();
+        // Mostly the one at the head sleeps, and has all by this.
+        if word.tag() == Tag::Parked && units >= word.units().into() {
+            if let Ok(waker) = self.claim(word, word.to(Tag::Done, 0)) {
+                return Visited::Ended { took: word.units(), waker };
+            }
+        }
+        self.deliver_in_any_state(units)
+    }
+
+    #[cold]
+    fn deliver_in_any_state(&self, units: u64) -> Visited {
         let mut word = self.load();
         loop {
-            let end = if word.is_waiting() {
-                Tag::Done
-            } else if word.tag() == Tag::Sink {
-                Tag::Gone
-            } else if word.tag() == Tag::Open {
-                return Visited::Open;
-            } else {
-                return Visited::SATISFIED;
-            };
             let missing = word.units();
-            let changed = match u32::try_from(units) {
-                Ok(0) => return Visited::Short,
-                Ok(units) if units < missing => {
-                    self.change(word, word.with_units(missing - units)).map(|()| Visited::Short)
-                }
-                _ => self.end(word, word.to(end, 0), missing),
+            let changed = match word.tag() {
+                Tag::Parked | Tag::Awake if units >= missing.into() => self
+                    .claim(word, word.to(Tag::Done, 0))
+                    .map(|waker| Visited::Ended { took: missing, waker }),
+                Tag::Sink if units >= missing.into() => self.fill(word),
+                Tag::Parked | Tag::Awake | Tag::Sink => self.fill_up(word, units),
+                Tag::Open => return Visited::Open,
+                Tag::Done | Tag::Skipped | Tag::Void | Tag::Gone => return Visited::Satisfied,
             };
             match changed {
                 Ok(visited) => return visited,
                 Err(now) => word = now,
             }
         }
+    }
+
+    /// Fewer units than are missing, for [`Cell::deliver`].
+    fn fill_up(&self, from: Word, units: u64) -> Result<Visited, Word> {
+        if units > 0 {
+            #[expect(clippy::cast_possible_truncation, reason = "fewer than a `u32`")]
+            self.change(from, from.with_units(from.units() - units as u32))?;
+        }
+        Ok(Visited::Short)
+    }
+
+    /// `SINK(s) -> GONE`, for [`Cell::deliver`] and [`Cell::void`].
+    fn fill(&self, sink: Word) -> Result<Visited, Word> {
+        self.change(sink, sink.to(Tag::Gone, 0))?;
+        Ok(Visited::Filled { took: sink.units(), finish: Finish::of(sink) })
     }
 
     /// Takes away the claim of whoever stands here: the line is closed.
@@ -251,24 +200,18 @@ impl Cell {
         let mut word = self.load();
         loop {
             let changed = match word.tag() {
-                Tag::Parked | Tag::Awake => self.end(word, word.to(Tag::Void, word.units()), 0),
-                Tag::Sink => self.end(word, word.to(Tag::Gone, 0), word.units()),
+                Tag::Parked | Tag::Awake => self
+                    .claim(word, word.to(Tag::Void, word.units()))
+                    .map(|waker| Visited::Ended { took: 0, waker }),
+                Tag::Sink => self.fill(word),
                 Tag::Open => return Visited::Open,
-                Tag::Done | Tag::Skipped | Tag::Void | Tag::Gone => return Visited::SATISFIED,
+                Tag::Done | Tag::Skipped | Tag::Void | Tag::Gone => return Visited::Satisfied,
             };
             match changed {
                 Ok(visited) => return visited,
                 Err(now) => word = now,
             }
         }
-    }
-
-    /// Changes the state to one that satisfies the line.
-    #[inline]
-    fn end(&self, from: Word, to: Word, took: u32) -> Result<Visited, Word> {
-        let waker = self.claim(from, to)?;
-        let finish = if to.tag() == Tag::Gone { Finish::of(from) } else { Finish::Plain };
-        Ok(Visited::Passed { took, waker, finish })
     }
 
     /// Leaves `units` for whoever will publish here; `false` if the cell is not OPEN any more.
@@ -303,12 +246,18 @@ impl Cell {
         None
     }
 
+    /// The waiter looks whether it has all.
+    #[inline]
+    pub(super) fn is_granted(&self) -> bool {
+        self.load().tag() == Tag::Done
+    }
+
     /// The waiter looks.
     #[inline]
     pub(super) fn look(&self) -> Look {
         let word = self.load();
         if word.is_waiting() {
-            Look::Waiting { missing: word.units() }
+            Look::Waiting(Waiting(word))
         } else if word.tag() == Tag::Done {
             Look::Granted
         } else {
@@ -329,7 +278,7 @@ impl Cell {
         if word.tag() == Tag::Awake {
             waker.wake_by_ref();
         }
-        if word.tag() != Tag::Parked || self.read_slot() == RawParts::of(waker) {
+        if word.tag() != Tag::Parked || self.slot.read() == RawParts::of(waker) {
             return self.look();
         }
         // User code, in a consistent state: what it did is seen by the changes below. From here on
@@ -349,7 +298,7 @@ impl Cell {
             waker.wake_by_ref();
             return self.look();
         }
-        self.fill_slot(RawParts::of(&new));
+        self.slot.fill(RawParts::of(&new));
         word = self.load();
         while word.tag() == Tag::Awake {
             let parked = word.to(Tag::Parked, word.units()).with_version(version + 1);
@@ -357,7 +306,7 @@ impl Cell {
                 Ok(()) => {
                     // The slot owns it now.
                     core::mem::forget(new);
-                    return Look::Waiting { missing: word.units() };
+                    return Look::Waiting(Waiting(parked));
                 }
                 Err(now) => word = now,
             }
@@ -365,18 +314,30 @@ impl Cell {
         self.look()
     }
 
-    /// The waiter goes, having found `missing` units missing and taken them off the books, of
-    /// which `swallow` come here all the same.
+    /// The waiter goes, having taken the units off the books that it saw missing, of which
+    /// `swallow` come here all the same.
     ///
     /// Transition: `PARKED(r), AWAKE(r) -> SINK(s)` where `s` units are still to come, otherwise
     /// `-> GONE`; `DONE, VOID(r) -> GONE` (waiter).
     #[inline]
-    pub(super) fn vacate(&self, missing: u32, swallow: u32) -> Vacated {
+    pub(super) fn vacate(&self, seen: Waiting, swallow: u32) -> Vacated {
+        let Waiting(word) = seen;
+        // Mostly nothing is on its way, and nothing has come.
+        if swallow == 0 {
+            if let Ok(waker) = self.claim(word, word.to(Tag::Gone, 0)) {
+                return Vacated { over: 0, finish: Some(Finish::of(word)), waker };
+            }
+        }
+        self.vacate_in_any_state(seen, swallow)
+    }
+
+    #[cold]
+    fn vacate_in_any_state(&self, seen: Waiting, swallow: u32) -> Vacated {
         let mut word = self.load();
         loop {
             debug_assert!(word.is_waiting() || matches!(word.tag(), Tag::Done | Tag::Void));
             // DONE misses nothing.
-            let arrived = missing - word.units();
+            let arrived = seen.missing() - word.units();
             let changed = if arrived < swallow && word.is_waiting() {
                 self.claim(word, word.to(Tag::Sink, swallow - arrived)).map(|waker| Vacated {
                     over: 0,
@@ -408,6 +369,13 @@ impl Cell {
         // owner's last look. Acquire pairs with the same: who takes the mark along has seen all
         // that its carriers saw, and may be the one to free the segment.
         Finish::of(Word(self.state.swap(gone.0, AcqRel)))
+    }
+
+    /// Whether nobody comes back.
+    #[inline]
+    pub(super) fn is_gone(&self) -> bool {
+        // ORDERING: Acquire. Pairs with `finish` and `change`: a cell found gone is done with.
+        Word(self.state.load(Acquire)).tag() == Tag::Gone
     }
 
     /// Puts the WATCH mark on this cell; `false` if it is gone.
@@ -444,6 +412,6 @@ impl Cell {
     #[cfg(test)]
     pub(super) fn poison(&mut self) {
         crate::tests::memory::overwrite!(self.state, Word::POISON.0);
-        crate::tests::memory::overwrite!(self.vtable, ptr::null_mut());
+        self.slot.poison();
     }
 }

@@ -12,7 +12,7 @@
 
 use core::ptr::NonNull;
 
-use super::reclaim::{Guard, Hazards, Head, Source, append_to};
+use super::reclaim::{Guard, Hazards, Head, Source};
 use super::segment::{Ended, Place, Position, Retired, Segment, Tail};
 use crate::seeded;
 use crate::sync::{AtomicIsize, Relaxed};
@@ -62,6 +62,15 @@ impl List {
     /// the walk begins that reads the cells.
     #[inline]
     pub(super) fn reserve(&self) -> Option<Place> {
+        let tail = self.tail.load();
+        if tail.has_next() && self.tail.change(tail, tail.next()).is_ok() {
+            return Some(Place::new(tail));
+        }
+        self.reserve_in_any_state()
+    }
+
+    #[cold]
+    fn reserve_in_any_state(&self) -> Option<Place> {
         let mut tail = self.tail.load();
         loop {
             if tail.is_shut() {
@@ -110,7 +119,7 @@ impl List {
     }
 
     /// The first segment, protected.
-    #[inline]
+    #[inline(always)]
     pub(super) fn first(&self) -> Guard<'_> {
         match self.hazards.protect(Source::Head(&self.head)) {
             Some(guard) => guard,
@@ -168,7 +177,7 @@ impl List {
 
     /// What follows a segment of which all places are given out.
     fn next_or_new(&self, segment: &Segment) -> *mut Segment {
-        if segment.next().0.is_null() && append_to(segment) {
+        if segment.next().0.is_null() && self.hazards.append_to(segment) {
             // ORDERING: Relaxed. Pairs with nothing, as in `ended`.
             self.linked.fetch_add(1, Relaxed);
         }

@@ -5,8 +5,10 @@
 
 mod cell;
 mod list;
+mod outcome;
 mod reclaim;
 mod segment;
+mod slot;
 mod state;
 mod walk;
 
@@ -16,17 +18,17 @@ mod tests;
 
 use core::task::Waker;
 
-use self::cell::{Cell, Published};
 use self::list::List;
+use self::outcome::Published;
 use self::walk::{Closing, Delivery, End, PickUp, walk};
 use crate::sync::{Acquire, AtomicBool, Release};
 use crate::wakes::Wakes;
 
+pub(crate) use self::outcome::{Look, Waiting};
 pub(crate) use self::reclaim::LazyBox;
 #[cfg(all(test, not(any(semafair_loom, semafair_shuttle))))]
 pub(crate) use self::segment::CELLS;
 pub(crate) use self::segment::Place;
-pub(crate) use self::state::Look;
 
 /// What came of [`Line::join`].
 #[derive(Debug)]
@@ -71,14 +73,25 @@ impl Line {
     ///    reserved those places and are late. Take them along. This comes before publishing, so
     ///    that a published cell says that its owner has looked (I5).
     /// 3. Publish. Where the line went on without this place, start again.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn join(&self, units: u32, waker: Option<&Waker>) -> (Joined, u64) {
+        match self.list.reserve() {
+            // Mostly nobody is late in front, and nothing has happened here.
+            Some(place) if place.publish_at_once(units, waker) => (Joined::Waiting(place), 0),
+            place => self.join_at(place, units, waker),
+        }
+    }
+
+    #[cold]
+    fn join_at(
+        &self,
+        mut reserved: Option<Place>,
+        units: u32,
+        waker: Option<&Waker>,
+    ) -> (Joined, u64) {
         let mut in_hand = 0;
-        loop {
-            let Some(place) = self.list.reserve() else {
-                return (Joined::Shut, in_hand);
-            };
-            if place.front().is_none_or(Cell::is_open) {
+        while let Some(place) = reserved {
+            if place.may_follow_late_ones() {
                 in_hand += self.pick_up(&place);
             }
             match place.cell().publish(units, waker) {
@@ -89,7 +102,9 @@ impl Line {
                 }
                 Published::Skipped => self.finish(place),
             }
+            reserved = self.list.reserve();
         }
+        (Joined::Shut, in_hand)
     }
 
     /// Hands units to the head of the line, one waiter after the other, and says how many came
@@ -97,33 +112,29 @@ impl Line {
     ///
     /// Those who have all they asked for are in `wakes` then; of many, some are woken before the
     /// last are served.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn deliver(&self, mut units: u64, wakes: &mut Wakes) -> u64 {
         loop {
-            let mut delivery = Delivery::new(units, wakes);
-            let end = walk(&self.list, &mut delivery);
+            let (delivery, end) = walk(&self.list, Delivery::new(units, wakes));
             units = delivery.units();
-            match end {
-                End::Done => return 0,
-                End::Shut => return units,
-                End::BatchFull => wakes.wake(),
+            if end != End::BatchFull {
+                return units;
             }
+            wakes.wake();
         }
     }
 
     /// Takes along the units that lie at the head of the line in front of `place`.
     #[cold]
     fn pick_up(&self, place: &Place) -> u64 {
-        let mut errand = PickUp::new(place.cell());
-        walk(&self.list, &mut errand);
-        errand.units()
+        walk(&self.list, PickUp::new(place.cell())).0.units()
     }
 
-    /// Gives up a place at which `missing` units were seen missing. They are off the books, and
+    /// Gives up a place that was seen waiting. The units that were missing are off the books, and
     /// `swallow` of them come here all the same.
-    #[inline]
-    pub(crate) fn vacate(&self, place: Place, missing: u32, swallow: u32) -> Vacated {
-        let cell::Vacated { over, finish, waker } = place.cell().vacate(missing, swallow);
+    #[inline(always)]
+    pub(crate) fn vacate(&self, place: Place, seen: Waiting, swallow: u32) -> Vacated {
+        let outcome::Vacated { over, finish, waker } = place.cell().vacate(seen, swallow);
         if let Some(finish) = finish {
             self.list.ended(place.end(finish));
         }
@@ -140,8 +151,7 @@ impl Line {
     /// Says by how much the count of free permits is to be corrected, and whether that was all.
     pub(crate) fn close(&self, wakes: &mut Wakes) -> (i64, bool) {
         self.list.shut();
-        let mut closing = Closing::new(wakes);
-        let end = walk(&self.list, &mut closing);
+        let (closing, end) = walk(&self.list, Closing::new(wakes));
         let correction = closing.correction();
         let all = end != End::BatchFull;
         if all {
@@ -159,6 +169,18 @@ impl Line {
 }
 
 impl Place {
+    /// The usual case of steps 2 and 3 of [`Line::join`]; otherwise it has done nothing.
+    #[inline]
+    fn publish_at_once(&self, units: u32, waker: Option<&Waker>) -> bool {
+        !self.may_follow_late_ones() && self.cell().publish_afresh(self.is_last(), units, waker)
+    }
+
+    /// Whether the waiter here has all.
+    #[inline]
+    pub(crate) fn is_granted(&self) -> bool {
+        self.cell().is_granted()
+    }
+
     /// What has become of the waiter here.
     #[inline]
     pub(crate) fn look(&self) -> Look {

@@ -13,10 +13,10 @@
 use core::ptr::{self, NonNull};
 
 use super::cell::Cell;
-use super::state::Finish;
+use super::outcome::Finish;
 use crate::sync::{AcqRel, Acquire, AtomicPtr, AtomicU32, Relaxed, Release, SeqCst};
 
-/// Cells of a segment. 31 of 24 bytes and two words make 760 bytes, twelve cache lines; places
+/// Cells of a segment. 31 of 24 bytes and three words make 768 bytes, twelve cache lines; places
 /// given out (0 to 31) and the SHUT bit are what the six low bits of its address hold.
 #[cfg(not(test))]
 pub(super) const CELLS: usize = 31;
@@ -85,6 +85,12 @@ impl Position {
         self.given_out() == CELLS
     }
 
+    /// Whether the next place is one of the same segment: neither shut nor full.
+    #[inline]
+    pub(super) fn has_next(self) -> bool {
+        self.0.addr() & (INDEX | SHUT) < CELLS
+    }
+
     /// Whether the cell of that number in `segment`, from which this tail was reached, has been
     /// given out.
     #[inline]
@@ -147,6 +153,12 @@ impl Place {
         self.0.as_ptr().addr() & INDEX
     }
 
+    /// Whether it is the last of its segment.
+    #[inline]
+    pub(super) fn is_last(&self) -> bool {
+        self.index() == CELLS - 1
+    }
+
     fn pointer(&self) -> NonNull<Segment> {
         let segment = Position(self.0.as_ptr()).segment();
         NonNull::new(segment).expect("a place is in a segment")
@@ -156,7 +168,7 @@ impl Place {
     pub(super) fn segment(&self) -> &Segment {
         // SAFETY: I2: this cell is not finished, so the segment is neither FINISHED nor freed; and
         // until it is, all use it by shared reference.
-        unsafe { self.pointer().as_ref() }
+        unsafe { &*Position(self.0.as_ptr()).segment() }
     }
 
     #[inline]
@@ -164,11 +176,14 @@ impl Place {
         &self.segment().cells[self.index()]
     }
 
-    /// The cell in front, if that is in the same segment.
+    /// Whether somebody is late at a place in front, as far as the cell next to this one tells.
     #[inline]
-    pub(super) fn front(&self) -> Option<&Cell> {
-        let front = self.index().checked_sub(1)?;
-        Some(&self.segment().cells[front])
+    pub(super) fn may_follow_late_ones(&self) -> bool {
+        match self.index().checked_sub(1) {
+            Some(front) => self.segment().cells[front].is_open(),
+            // That is in another segment.
+            None => true,
+        }
     }
 
     /// The owner has seen what became of it, and comes back no more.
@@ -195,8 +210,8 @@ impl Place {
 pub(super) struct Retired(NonNull<Segment>);
 
 impl Retired {
-    pub(super) fn into_raw(self) -> *mut Segment {
-        self.0.as_ptr()
+    pub(super) fn into_inner(self) -> NonNull<Segment> {
+        self.0
     }
 }
 
@@ -221,16 +236,38 @@ pub(super) struct Segment {
     /// The cells below this number are satisfied. May go backwards: the cells tell the truth.
     hint: AtomicU32,
     ends: AtomicU32,
+    /// How far it is from the beginning of the block in which it lies.
+    offset: usize,
 }
 
 impl Segment {
-    pub(super) fn new() -> Self {
+    /// With all cells fresh, so far from the beginning of a block.
+    pub(super) fn new(offset: usize) -> Self {
         Self {
             cells: core::array::from_fn(|i| Cell::new(i == CELLS - 1)),
             next: AtomicPtr::new(ptr::null_mut()),
             hint: AtomicU32::new(0),
             ends: AtomicU32::new(0),
+            offset,
         }
+    }
+
+    /// Makes it as it was made, but for what is left in slots, which nobody reads.
+    pub(super) fn renew(&mut self) {
+        for (i, cell) in self.cells.iter().enumerate() {
+            cell.renew(i == CELLS - 1);
+        }
+        // ORDERING: Relaxed. `&mut self`: nobody else is there.
+        self.next.store(ptr::null_mut(), Relaxed);
+        // ORDERING: Relaxed, as above.
+        self.hint.store(0, Relaxed);
+        // ORDERING: Relaxed, as above.
+        self.ends.store(0, Relaxed);
+    }
+
+    #[inline]
+    pub(super) fn offset(&self) -> usize {
+        self.offset
     }
 
     /// Where to begin to look for an unsatisfied cell.
@@ -315,16 +352,19 @@ impl Segment {
     pub(super) fn hand_on(this: NonNull<Self>, cell: usize, finish: Finish) -> Ended {
         match finish {
             Finish::Plain => Ended::No,
-            Finish::Watched => Self::hand_on_below(this, cell),
+            Finish::Watched => Self::hand_on_mark(this, cell),
         }
     }
 
     #[cold]
-    fn hand_on_below(this: NonNull<Self>, cell: usize) -> Ended {
+    fn hand_on_mark(this: NonNull<Self>, cell: usize) -> Ended {
         {
             // SAFETY: we carry the mark, so it is not FINISHED, and not freed.
             let segment = unsafe { this.as_ref() };
-            if segment.cells[..cell].iter().rev().any(Cell::watch) {
+            let mut cells = segment.cells.iter();
+            let keeps = |cell: &Cell| !cell.is_gone() && cell.watch();
+            let kept = if cell < CELLS / 2 { cells.rev().any(keeps) } else { cells.any(keeps) };
+            if kept {
                 return Ended::No;
             }
         }

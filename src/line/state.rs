@@ -1,4 +1,4 @@
-//! The state of a cell as one word: all tags, shifts and masks; and what is read from it.
+//! The state of a cell as one word: all tags, shifts and masks.
 
 use core::fmt;
 
@@ -43,7 +43,7 @@ const OPEN_SHIFT: u32 = 4;
 /// OPEN has 60 bits for its units: they belong to threads that have asked and not published yet, a
 /// `u32` for each, so it would take 2^28 such threads to fill it.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Word(pub(super) u64);
+pub(crate) struct Word(pub(super) u64);
 
 impl Word {
     /// `OPEN(0)`.
@@ -74,9 +74,8 @@ impl Word {
         matches!(self.tag(), Tag::Parked | Tag::Awake)
     }
 
-    /// The units of any state but OPEN; zero where it has none.
+    /// The units of any state but OPEN, of which it is meaningless; zero where it has none.
     pub(super) fn units(self) -> u32 {
-        debug_assert_ne!(self.tag(), Tag::Open);
         (self.0 >> UNITS_SHIFT) as u32
     }
 
@@ -134,31 +133,4 @@ impl fmt::Debug for Word {
         }
         f.write_str(if self.is_watched() { ", watched" } else { "" })
     }
-}
-
-/// Whether a cell that was just finished carried the WATCH mark, which must then be handed on
-/// (`Segment::hand_on`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use]
-pub(super) enum Finish {
-    Plain,
-    Watched,
-}
-
-impl Finish {
-    /// Of a cell that went from `word` to GONE.
-    pub(super) fn of(word: Word) -> Self {
-        if word.is_watched() { Self::Watched } else { Self::Plain }
-    }
-}
-
-/// What a waiter finds when it looks at its cell.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Look {
-    /// It misses so many units, and waits on.
-    Waiting { missing: u32 },
-    /// It has all.
-    Granted,
-    /// The line was closed when it missed so many.
-    Closed { missing: u32 },
 }

@@ -1,9 +1,10 @@
 //! What happens at the head of the line: units are delivered there, and claims voided.
 
-use super::cell::{Cell, Visited};
+use super::cell::Cell;
 use super::list::List;
+use super::outcome::{Finish, Visited};
+use super::reclaim::Guard;
 use super::segment::{CELLS, Segment};
-use super::state::Finish;
 use crate::seeded;
 use crate::sync::dekker;
 use crate::wakes::Wakes;
@@ -24,10 +25,10 @@ pub(super) enum End {
 pub(super) enum Visit {
     /// Somebody changed the cell meanwhile: look again.
     Again,
-    /// The cell is satisfied: go on to the next.
-    Next(Finish),
-    /// The cell is satisfied, and that was all.
-    Last(Finish),
+    /// The cell is satisfied.
+    Passed,
+    /// The cell is satisfied, as its sink was filled, and nobody comes back to it.
+    Filled(Finish),
     /// The cell is not satisfied: stop here.
     Stop(End),
 }
@@ -36,43 +37,61 @@ pub(super) enum Visit {
 pub(super) trait Visitor {
     fn visit(&mut self, list: &List, segment: &Segment, index: usize) -> Visit;
 
-    /// Whether to go on to the next segment.
-    fn goes_on(&self) -> bool;
+    /// Whether to go no further than the cell just passed.
+    fn end(&self) -> Option<End>;
 }
 
 /// Goes from the first unsatisfied cell on, as far as `visitor` goes, and moves the head along.
 ///
 /// A guard is held on the segment, and nothing else; no user code runs.
-#[inline]
-pub(super) fn walk(list: &List, visitor: &mut impl Visitor) -> End {
-    let mut guard = list.first();
-    loop {
-        let segment = guard.segment();
-        let mut index = segment.hint();
-        while index < CELLS {
-            let (finish, last) = match visitor.visit(list, segment, index) {
-                Visit::Again => continue,
-                Visit::Next(finish) => (finish, false),
-                Visit::Last(finish) => (finish, true),
-                Visit::Stop(end) => {
-                    segment.set_hint(index);
-                    return end;
-                }
-            };
-            list.ended(Segment::hand_on(guard.pointer(), index, finish));
-            index += 1;
-            if last {
-                segment.set_hint(index);
-                return End::Done;
-            }
+#[inline(always)]
+pub(super) fn walk<V: Visitor>(list: &List, mut visitor: V) -> (V, End) {
+    let guard = list.first();
+    match walk_segment(list, &guard, &mut visitor) {
+        Some(end) => (visitor, end),
+        None => {
+            let (visitor, end) = walk_on(list, guard, visitor);
+            (visitor, end)
         }
-        segment.set_hint(index);
-        if !visitor.goes_on() {
-            return End::Done;
-        }
-        let Some(next) = list.advance(guard) else { return End::Shut };
-        guard = next;
     }
+}
+
+/// Goes on behind a segment of which all cells are satisfied.
+#[cold]
+fn walk_on<'a, V: Visitor>(list: &'a List, mut guard: Guard<'a>, mut visitor: V) -> (V, End) {
+    loop {
+        let Some(next) = list.advance(guard) else { return (visitor, End::Shut) };
+        guard = next;
+        if let Some(end) = walk_segment(list, &guard, &mut visitor) {
+            return (visitor, end);
+        }
+    }
+}
+
+/// `None` if `visitor` goes further than the segment.
+#[inline(always)]
+fn walk_segment(list: &List, guard: &Guard<'_>, visitor: &mut impl Visitor) -> Option<End> {
+    let segment = guard.segment();
+    let mut index = segment.hint();
+    let end = loop {
+        if index >= CELLS {
+            break None;
+        }
+        match visitor.visit(list, segment, index) {
+            Visit::Again => continue,
+            Visit::Passed => {}
+            Visit::Filled(finish) => {
+                list.ended(Segment::hand_on(guard.pointer(), index, finish));
+            }
+            Visit::Stop(end) => break Some(end),
+        }
+        index += 1;
+        if let Some(end) = visitor.end() {
+            break Some(end);
+        }
+    };
+    segment.set_hint(index);
+    end
 }
 
 /// Hands out units; see [`Line::deliver`](super::Line::deliver).
@@ -98,35 +117,37 @@ impl<'a> Delivery<'a> {
     /// stopped for ever. Otherwise the units are left here, for whoever asked for them and is about
     /// to come; and then the tail is read once more, as somebody may have come behind in between
     /// (D1).
+    ///
+    /// Of `units` in hand; says how many are afterwards.
     #[cold]
-    fn at_open(&mut self, list: &List, segment: &Segment, index: usize) -> Visit {
+    fn at_open(mut units: u64, list: &List, segment: &Segment, index: usize) -> (u64, Visit) {
         let cell = &segment.cells[index];
         loop {
             dekker();
             let tail = list.tail();
             let Some(left) = cell.units_left() else {
-                return Visit::Again;
+                return (units, Visit::Again);
             };
-            if self.units == 0 && left == 0 {
-                return Visit::Stop(End::Done);
+            if units == 0 && left == 0 {
+                return (0, Visit::Stop(End::Done));
             }
             if tail.is_shut() || tail.is_past(segment, index + 1) {
                 let given_out = tail.is_past(segment, index);
                 let Some(left) = cell.take_units(given_out) else {
-                    return Visit::Again;
+                    return (units, Visit::Again);
                 };
-                self.units += left;
-                return if given_out { Visit::Next(Finish::Plain) } else { Visit::Stop(End::Shut) };
+                units += left;
+                return (units, if given_out { Visit::Passed } else { Visit::Stop(End::Shut) });
             }
-            if self.units == 0 {
-                return Visit::Stop(End::Done);
+            if units == 0 {
+                return (0, Visit::Stop(End::Done));
             }
-            if !cell.leave_units(self.units) {
-                return Visit::Again;
+            if !cell.leave_units(units) {
+                return (units, Visit::Again);
             }
-            self.units = 0;
+            units = 0;
             if seeded::LOST_WAKE_UP {
-                return Visit::Stop(End::Done);
+                return (0, Visit::Stop(End::Done));
             }
         }
     }
@@ -135,32 +156,42 @@ impl<'a> Delivery<'a> {
 impl Visitor for Delivery<'_> {
     #[inline]
     fn visit(&mut self, list: &List, segment: &Segment, index: usize) -> Visit {
-        if self.wakes.is_full() {
-            return Visit::Stop(End::BatchFull);
-        }
         // Somebody in front may have been voided, and nobody behind may be served then: whoever
         // passed a void cell, or a hint beyond one, sees here that the line was shut before.
         if list.tail().is_shut() {
             return Visit::Stop(End::Shut);
         }
         match segment.cells[index].deliver(self.units) {
-            Visited::Open => self.at_open(list, segment, index),
+            Visited::Open => {
+                let (units, visit) = Self::at_open(self.units, list, segment, index);
+                self.units = units;
+                visit
+            }
             Visited::Short => {
                 self.units = 0;
                 Visit::Stop(End::Done)
             }
-            Visited::Passed { took, waker, finish } => {
+            Visited::Satisfied => Visit::Passed,
+            Visited::Ended { took, waker } => {
                 self.units -= u64::from(took);
                 if let Some(waker) = waker {
                     self.wakes.push(waker);
                 }
-                if took > 0 && self.units == 0 { Visit::Last(finish) } else { Visit::Next(finish) }
+                Visit::Passed
+            }
+            Visited::Filled { took, finish } => {
+                self.units -= u64::from(took);
+                Visit::Filled(finish)
             }
         }
     }
 
-    fn goes_on(&self) -> bool {
-        self.units > 0
+    #[inline]
+    fn end(&self) -> Option<End> {
+        if self.units == 0 {
+            return Some(End::Done);
+        }
+        self.wakes.is_full().then_some(End::BatchFull)
     }
 }
 
@@ -189,7 +220,7 @@ impl Visitor for PickUp<'_> {
             return Visit::Stop(End::Done);
         }
         match cell.units_left() {
-            None if cell.is_satisfied() => Visit::Next(Finish::Plain),
+            None if cell.is_satisfied() => Visit::Passed,
             None | Some(0) => Visit::Stop(End::Done),
             // Where the line has gone on without our own place, the head is beyond it, and units
             // may lie where no place was given out: they are for whoever takes that.
@@ -204,8 +235,8 @@ impl Visitor for PickUp<'_> {
         }
     }
 
-    fn goes_on(&self) -> bool {
-        true
+    fn end(&self) -> Option<End> {
+        None
     }
 }
 
@@ -234,30 +265,31 @@ impl<'a> Closing<'a> {
             return Visit::Again;
         };
         self.correction += i64::try_from(left).unwrap_or(i64::MAX);
-        if given_out { Visit::Next(Finish::Plain) } else { Visit::Stop(End::Shut) }
+        if given_out { Visit::Passed } else { Visit::Stop(End::Shut) }
     }
 }
 
 impl Visitor for Closing<'_> {
     fn visit(&mut self, list: &List, segment: &Segment, index: usize) -> Visit {
-        if self.wakes.is_full() {
-            return Visit::Stop(End::BatchFull);
-        }
         let cell = &segment.cells[index];
         match cell.void() {
             Visited::Open => self.at_open(list, segment, cell, index),
             Visited::Short => unreachable!("a claim is voided whole"),
-            Visited::Passed { took, waker, finish } => {
-                self.correction -= i64::from(took);
+            Visited::Satisfied => Visit::Passed,
+            Visited::Ended { waker, .. } => {
                 if let Some(waker) = waker {
                     self.wakes.push(waker);
                 }
-                Visit::Next(finish)
+                Visit::Passed
+            }
+            Visited::Filled { took, finish } => {
+                self.correction -= i64::from(took);
+                Visit::Filled(finish)
             }
         }
     }
 
-    fn goes_on(&self) -> bool {
-        true
+    fn end(&self) -> Option<End> {
+        self.wakes.is_full().then_some(End::BatchFull)
     }
 }

@@ -8,9 +8,9 @@ use core::task::Waker;
 use std::sync::Arc;
 use std::vec::Vec;
 
-use crate::line::Look;
-use crate::line::cell::{Cell, Published, Visited};
-use crate::line::state::Finish;
+use crate::line::cell::Cell;
+use crate::line::outcome::{Finish, Published, Visited};
+use crate::line::{Look, Waiting};
 use crate::tests::model::{Alarm, check, thread};
 
 /// What the waiter asks for.
@@ -75,13 +75,6 @@ impl Outcome {
     fn finished(&mut self, finish: Finish) {
         self.marks -= i64::from(finish == Finish::Watched);
     }
-
-    fn passed(&mut self, waker: Option<Waker>, finish: Finish) {
-        self.finished(finish);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-    }
 }
 
 impl Other {
@@ -90,9 +83,18 @@ impl Other {
         match self {
             Self::Deliver(units) | Self::Pass(units) => loop {
                 match cell.deliver(units) {
-                    Visited::Passed { took, waker, finish } => {
+                    Visited::Ended { took, waker } => {
                         outcome.units = i64::try_from(units).unwrap() - i64::from(took);
-                        outcome.passed(waker, finish);
+                        waker.into_iter().for_each(Waker::wake);
+                        break;
+                    }
+                    Visited::Filled { took, finish } => {
+                        outcome.units = i64::try_from(units).unwrap() - i64::from(took);
+                        outcome.finished(finish);
+                        break;
+                    }
+                    Visited::Satisfied => {
+                        outcome.units = i64::try_from(units).unwrap();
                         break;
                     }
                     Visited::Short => break,
@@ -113,11 +115,16 @@ impl Other {
             }
             Self::Close => loop {
                 match cell.void() {
-                    Visited::Passed { took, waker, finish } => {
-                        outcome.units = -i64::from(took);
-                        outcome.passed(waker, finish);
+                    Visited::Ended { waker, .. } => {
+                        waker.into_iter().for_each(Waker::wake);
                         break;
                     }
+                    Visited::Filled { took, finish } => {
+                        outcome.units = -i64::from(took);
+                        outcome.finished(finish);
+                        break;
+                    }
+                    Visited::Satisfied => break,
                     Visited::Short => unreachable!("a claim is voided whole"),
                     Visited::Open => {
                         if let Some(left) = cell.take_units(true) {
@@ -165,7 +172,12 @@ impl<'a> Waiter<'a> {
     }
 
     fn publish(&mut self, waker: Option<Waker>) {
-        match self.cell.publish(WANTS, waker.as_ref()) {
+        let published = if self.cell.publish_afresh(false, WANTS, waker.as_ref()) {
+            Published::Waiting
+        } else {
+            self.cell.publish(WANTS, waker.as_ref())
+        };
+        match published {
             Published::Waiting => {
                 self.is_there = true;
                 self.is_awake = waker.is_none();
@@ -187,14 +199,15 @@ impl<'a> Waiter<'a> {
     fn look_anew(&mut self) {
         if self.is_there {
             let waker = self.waker();
-            self.is_awake = !matches!(self.cell.register(&waker), Look::Waiting { .. });
+            self.is_awake = !matches!(self.cell.register(&waker), Look::Waiting(_));
         }
     }
 
-    fn vacate(&mut self, missing: u32, swallow: u32) {
+    fn vacate(&mut self, seen: Waiting, swallow: u32) {
+        let swallow = swallow.min(seen.missing());
         // What a sink stays behind for is counted as if it had come: a closer says what did not.
-        let vacated = self.cell.vacate(missing, swallow);
-        self.outcome.units += i64::from(WANTS - missing + swallow) + vacated.over;
+        let vacated = self.cell.vacate(seen, swallow);
+        self.outcome.units += i64::from(WANTS - seen.missing() + swallow) + vacated.over;
         if let Some(finish) = vacated.finish {
             self.outcome.finished(finish);
         }
@@ -203,7 +216,7 @@ impl<'a> Waiter<'a> {
 
     fn leave(&mut self, swallow: u32) {
         match self.cell.look() {
-            Look::Waiting { missing } => self.vacate(missing, swallow.min(missing)),
+            Look::Waiting(seen) => self.vacate(seen, swallow),
             Look::Granted => self.finish(0),
             Look::Closed { missing } => self.finish(missing),
         }
@@ -231,7 +244,7 @@ impl<'a> Waiter<'a> {
     /// Nobody else is there any more.
     fn settle(mut self) -> Outcome {
         if self.is_there {
-            let over = !matches!(self.cell.look(), Look::Waiting { .. });
+            let over = !matches!(self.cell.look(), Look::Waiting(_));
             let woken = self.alarms.last().is_some_and(|alarm| alarm.has_rung());
             assert!(!over || woken || self.is_awake, "it sleeps for ever");
             self.leave(0);
@@ -295,7 +308,7 @@ fn races(start: Start, owner: Owner) {
                 Start::Awake => waiter.publish(None),
                 Start::Sink => {
                     waiter.join();
-                    waiter.vacate(WANTS, WANTS);
+                    waiter.leave(WANTS);
                 }
             }
             let threads = others.map(|other| {

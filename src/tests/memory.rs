@@ -31,12 +31,11 @@ pub(crate) fn allocated() {
     in_yard(|books| books.alive += 1);
 }
 
-/// A segment was freed, and is to be poisoned.
-pub(crate) fn freed<T: Any + Send>(mut segment: Box<T>, poison: impl FnOnce(&mut T)) {
-    poison(&mut segment);
+/// A segment was freed, and poisoned; this is what frees it when it is dropped.
+pub(crate) fn freed(segment: impl Any + Send) {
     in_yard(|books| {
         books.alive -= 1;
-        books.buried.push(segment);
+        books.buried.push(Box::new(segment));
     });
 }
 

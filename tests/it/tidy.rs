@@ -10,7 +10,7 @@ use source::{Source, word_at, words};
 
 /// The storeys, from the top. A file imports only from storeys below its own; `lib` may name all.
 /// A folder's `mod.rs` goes by the name of the folder.
-const STOREYS: [&str; 19] = [
+const STOREYS: [&str; 23] = [
     "lib",
     "poll_semaphore",
     "blocking",
@@ -24,8 +24,12 @@ const STOREYS: [&str; 19] = [
     "line/walk",
     "line/list",
     "line/reclaim",
+    "line/reclaim/lazy_box",
+    "line/reclaim/pool",
     "line/segment",
     "line/cell",
+    "line/outcome",
+    "line/slot",
     "line/state",
     "wakes",
     "seeded",
@@ -33,7 +37,14 @@ const STOREYS: [&str; 19] = [
 ];
 
 /// The only files in which the word `unsafe` may stand.
-const UNSAFE: [&str; 3] = ["line/cell", "line/segment", "line/reclaim"];
+const UNSAFE: [&str; 6] = [
+    "line/cell",
+    "line/slot",
+    "line/segment",
+    "line/reclaim",
+    "line/reclaim/lazy_box",
+    "line/reclaim/pool",
+];
 
 /// The only file that may name the atomics of the standard library, or loom.
 const ATOMICS: &str = "sync";

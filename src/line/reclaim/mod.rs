@@ -11,7 +11,10 @@
 //! thread's stack is, and left by a store. When all are taken, there are more.
 
 #![expect(unsafe_code, reason = "follows protected pointers, and frees")]
-#![expect(clippy::disallowed_methods, reason = "the one file that may call Box::from_raw")]
+#![expect(clippy::disallowed_methods, reason = "the one place that may call Box::from_raw")]
+
+mod lazy_box;
+mod pool;
 
 use core::ptr::{self, NonNull};
 use std::boxed::Box;
@@ -19,9 +22,10 @@ use std::boxed::Box;
 use super::cell::Cell;
 use super::segment::{Retired, Segment, Tail};
 use crate::seeded;
-use crate::sync::{
-    AcqRel, Acquire, AtomicPtr, Relaxed, Release, SeqCst, const_fn, dekker, some_of_thread,
-};
+use crate::sync::{AcqRel, AtomicPtr, Relaxed, Release, SeqCst, dekker, some_of_thread};
+
+pub(crate) use self::lazy_box::LazyBox;
+use self::pool::{Spare, allocate, free};
 
 /// Slots of a block.
 const SLOTS: usize = if cfg!(test) { 2 } else { 8 };
@@ -44,49 +48,21 @@ impl Slot {
     }
 }
 
-/// All hazards of a line: blocks of slots, of which the first is part of the line.
+/// Slots, and more of them for when all are taken. They stay until the line is dropped.
 #[derive(Debug)]
-pub(super) struct Hazards {
+struct Block {
     slots: [Slot; SLOTS],
-    /// More slots, for when all are taken. They stay until the line is dropped.
-    more: AtomicPtr<Hazards>,
+    more: AtomicPtr<Block>,
 }
 
-impl Hazards {
-    pub(super) fn new() -> Self {
+impl Block {
+    fn new() -> Self {
         Self {
             slots: core::array::from_fn(|_| Slot {
                 hazard: AtomicPtr::new(ptr::null_mut()),
                 handed_over: AtomicPtr::new(ptr::null_mut()),
             }),
             more: AtomicPtr::new(ptr::null_mut()),
-        }
-    }
-
-    /// Protects the segment that `source` leads to; `None` if that is null.
-    #[inline]
-    pub(super) fn protect(&self, source: Source<'_>) -> Option<Guard<'_>> {
-        let segment = NonNull::new(source.read())?;
-        let first = some_of_thread() % SLOTS;
-        if self.slots[first].claim(segment) {
-            Guard { block: self, index: first, segment }.validate(source)
-        } else {
-            self.protect_elsewhere(first, segment).validate(source)
-        }
-    }
-
-    /// The slot of first choice was taken.
-    #[cold]
-    fn protect_elsewhere(&self, first: usize, segment: NonNull<Segment>) -> Guard<'_> {
-        let mut block = self;
-        loop {
-            for i in 0..SLOTS {
-                let index = (first + i) % SLOTS;
-                if block.slots[index].claim(segment) {
-                    return Guard { block, index, segment };
-                }
-            }
-            block = block.more_or_new();
         }
     }
 
@@ -111,50 +87,13 @@ impl Hazards {
         }
         self.more().expect("a block was appended")
     }
-
-    /// Frees the segment, or hands it over to somebody who looks at it.
-    pub(super) fn retire(&self, retired: Retired) {
-        self.hand_over_from(0, retired.into_raw());
-    }
-
-    /// Goes on from slot `first` of this block. Nobody before it looks at the segment, or will:
-    /// it was unlinked before they were read.
-    ///
-    /// What comes out of a slot may be what the slot's owner of now looks at: it was put in for that
-    /// owner, after we read the slot. So that very slot is read again.
-    fn hand_over_from(&self, first: usize, mut segment: *mut Segment) {
-        let (mut block, mut first) = (self, first);
-        dekker();
-        loop {
-            for slot in &block.slots[first..] {
-                // ORDERING: SeqCst. The total order is for D2: "unlink, then read the hazards".
-                // Acquire pairs with the store by which the owner left: its looks came before.
-                while !seeded::USE_AFTER_FREE && slot.hazard.load(SeqCst) == segment {
-                    // ORDERING: AcqRel. Pairs with itself and `Guard::collect`: the segment's end
-                    // is passed on with it, and what was seen in the slot by who handed it over.
-                    // What was here before takes its place: nobody in a slot before this looks at
-                    // it, for the same reason.
-                    segment = slot.handed_over.swap(segment, AcqRel);
-                    if segment.is_null() {
-                        return;
-                    }
-                }
-            }
-            let Some(more) = block.more() else { break };
-            (block, first) = (more, 0);
-        }
-        // SAFETY: I3: it came as `Retired`, so it is unlinked, all its cells are gone, and nobody
-        // else has the right to free it; and by D2 no hazard protects it.
-        unsafe { free(segment) };
-    }
 }
 
-impl Drop for Hazards {
+impl Drop for Block {
     fn drop(&mut self) {
         for slot in &self.slots {
             // ORDERING: Relaxed. `&mut self`: nobody else is there.
-            let segment = slot.handed_over.load(Relaxed);
-            if !segment.is_null() {
+            if let Some(segment) = NonNull::new(slot.handed_over.load(Relaxed)) {
                 // SAFETY: I3: it was handed over retired, and nobody looks at anything any more.
                 unsafe { free(segment) };
             }
@@ -168,11 +107,91 @@ impl Drop for Hazards {
     }
 }
 
+/// All hazards of a line, and what becomes of its segments.
+#[derive(Debug)]
+pub(super) struct Hazards {
+    first: Block,
+    spare: Spare,
+}
+
+impl Hazards {
+    pub(super) fn new() -> Self {
+        Self { first: Block::new(), spare: Spare::new() }
+    }
+
+    /// Protects the segment that `source` leads to; `None` if that is null.
+    #[inline]
+    pub(super) fn protect(&self, source: Source<'_>) -> Option<Guard<'_>> {
+        let segment = NonNull::new(source.read())?;
+        let slot = &self.first.slots[some_of_thread() % SLOTS];
+        if slot.claim(segment) {
+            Guard { hazards: self, slot, segment }.validate(source)
+        } else {
+            self.protect_elsewhere(segment).validate(source)
+        }
+    }
+
+    /// The slot of first choice was taken.
+    #[cold]
+    fn protect_elsewhere(&self, segment: NonNull<Segment>) -> Guard<'_> {
+        let mut block = &self.first;
+        loop {
+            if let Some(slot) = block.slots.iter().find(|slot| slot.claim(segment)) {
+                return Guard { hazards: self, slot, segment };
+            }
+            block = block.more_or_new();
+        }
+    }
+
+    /// Frees the segment, or hands it over to somebody who looks at it.
+    pub(super) fn retire(&self, retired: Retired) {
+        self.hand_over(retired.into_inner());
+    }
+
+    /// What comes out of a slot may be what the slot's owner of now looks at: it was put in for that
+    /// owner, after we read the slot. So that very slot is read again.
+    fn hand_over(&self, mut segment: NonNull<Segment>) {
+        let mut block = &self.first;
+        dekker();
+        loop {
+            for slot in &block.slots {
+                // ORDERING: SeqCst. The total order is for D2: "unlink, then read the hazards".
+                // Acquire pairs with the store by which the owner left: its looks came before.
+                while !seeded::USE_AFTER_FREE && slot.hazard.load(SeqCst) == segment.as_ptr() {
+                    // ORDERING: AcqRel. Pairs with itself and `Guard::collect`: the segment's end
+                    // is passed on with it, and what was seen in the slot by who handed it over.
+                    // What was here before takes its place: nobody in a slot before this looks at
+                    // it, or will: it was unlinked before they were read.
+                    let before = slot.handed_over.swap(segment.as_ptr(), AcqRel);
+                    let Some(before) = NonNull::new(before) else { return };
+                    segment = before;
+                }
+            }
+            let Some(more) = block.more() else { break };
+            block = more;
+        }
+        // SAFETY: I3: it came as `Retired`, so it is unlinked, all its cells are gone, and nobody
+        // else has the right to free it; and by D2 no hazard protects it.
+        unsafe { self.spare.put(segment) };
+    }
+
+    /// Appends a fresh segment; `false` if somebody else did, or does.
+    pub(super) fn append_to(&self, segment: &Segment) -> bool {
+        let new = self.spare.take();
+        let appended = segment.append(new);
+        if !appended {
+            // SAFETY: it is fresh, and nobody else has seen it.
+            unsafe { self.spare.put(new) };
+        }
+        appended
+    }
+}
+
 /// Protects one segment from being freed.
 #[derive(Debug)]
 pub(super) struct Guard<'a> {
-    block: &'a Hazards,
-    index: usize,
+    hazards: &'a Hazards,
+    slot: &'a Slot,
     segment: NonNull<Segment>,
 }
 
@@ -224,21 +243,17 @@ impl Guard<'_> {
         }
     }
 
-    fn slot(&self) -> &Slot {
-        &self.block.slots[self.index]
-    }
-
     fn set(&mut self, segment: NonNull<Segment>) {
         self.segment = segment;
-        // ORDERING: SeqCst. Release pairs with `hand_over_from`: our looks at the segment before
+        // ORDERING: SeqCst. Release pairs with `hand_over`: our looks at the segment before
         // came before. The total order is for D2: "protect, then read the source again".
-        self.slot().hazard.swap(segment.as_ptr(), SeqCst);
+        self.slot.hazard.swap(segment.as_ptr(), SeqCst);
     }
 
     /// Takes over what was handed to this slot.
     #[inline]
     fn collect(&self) {
-        let handed_over = &self.slot().handed_over;
+        let handed_over = &self.slot.handed_over;
         // ORDERING: Relaxed. Only a look. A hand-over at this very moment may be missed; the next
         // to leave this slot finds it.
         if !handed_over.load(Relaxed).is_null() {
@@ -248,10 +263,10 @@ impl Guard<'_> {
 
     #[cold]
     fn collect_slow(&self) {
-        // ORDERING: AcqRel. Pairs with `hand_over_from`, as said there.
-        let segment = self.slot().handed_over.swap(ptr::null_mut(), AcqRel);
-        if !segment.is_null() {
-            self.block.hand_over_from(self.index, segment);
+        // ORDERING: AcqRel. Pairs with `hand_over`, as said there.
+        let segment = self.slot.handed_over.swap(ptr::null_mut(), AcqRel);
+        if let Some(segment) = NonNull::new(segment) {
+            self.hazards.hand_over(segment);
         }
     }
 }
@@ -259,9 +274,9 @@ impl Guard<'_> {
 impl Drop for Guard<'_> {
     #[inline]
     fn drop(&mut self) {
-        // ORDERING: Release. Pairs with `hand_over_from` and `claim`: our looks at the segment
+        // ORDERING: Release. Pairs with `hand_over` and `claim`: our looks at the segment
         // came before.
-        self.slot().hazard.store(ptr::null_mut(), Release);
+        self.slot.hazard.store(ptr::null_mut(), Release);
         self.collect();
     }
 }
@@ -325,123 +340,16 @@ impl Drop for Head {
         // ORDERING: Relaxed. `&mut self`: nobody else is there.
         let mut segment = self.0.load(Relaxed);
         while let Some(mut this) = NonNull::new(segment) {
-            // SAFETY: what is linked is not retired, and `&mut self` owns it.
-            let this = unsafe { this.as_mut() };
-            segment = this.next().0;
             // Futures that were forgotten leave their wakers behind.
-            let wakers = this.cells.each_mut().map(Cell::clear);
+            let wakers = {
+                // SAFETY: what is linked is not retired, and `&mut self` owns it.
+                let this = unsafe { this.as_mut() };
+                segment = this.next().0;
+                this.cells.each_mut().map(Cell::clear)
+            };
             // SAFETY: as above.
             unsafe { free(this) };
             drop(wakers);
-        }
-    }
-}
-
-fn allocate() -> NonNull<Segment> {
-    #[cfg(test)]
-    crate::tests::memory::allocated();
-    NonNull::from(Box::leak(Box::new(Segment::new())))
-}
-
-/// # Safety
-///
-/// `segment` was made by [`allocate`], and nobody looks at it any more, or will.
-unsafe fn free(segment: *mut Segment) {
-    // SAFETY: the obligations: it was a box, and is nobody else's.
-    let segment = unsafe { Box::from_raw(segment) };
-    #[cfg(not(test))]
-    drop(segment);
-    // The models keep it, poisoned: whoever looks at it all the same is found out.
-    #[cfg(test)]
-    crate::tests::memory::freed(segment, Segment::poison);
-}
-
-/// Appends a fresh segment; `false` if somebody else did, or does.
-pub(super) fn append_to(segment: &Segment) -> bool {
-    let new = allocate();
-    let appended = segment.append(new);
-    if !appended {
-        // SAFETY: made above, and nobody else has seen it.
-        unsafe { free(new.as_ptr()) };
-    }
-    appended
-}
-
-/// The address that says there is no box, and will be none: no `T` of ours is aligned so.
-const SHUT: usize = 1;
-
-/// A box that is made when it is first needed, unless it was shut before.
-#[derive(Debug)]
-pub(crate) struct LazyBox<T>(AtomicPtr<T>);
-
-impl<T: Send + Sync> LazyBox<T> {
-    const_fn! {
-        pub(crate) const fn new() -> Self {
-            Self(AtomicPtr::new(ptr::null_mut()))
-        }
-    }
-
-    fn follow(&self, pointer: *mut T) -> Option<&T> {
-        if pointer.addr() == SHUT {
-            return None;
-        }
-        // SAFETY: null, or set by `get_or_init` to a box that only `drop` frees.
-        unsafe { pointer.as_ref() }
-    }
-
-    /// What was made, if it was.
-    #[inline]
-    pub(crate) fn get(&self) -> Option<&T> {
-        // ORDERING: Acquire. Pairs with `get_or_init`: it is seen initialised.
-        self.follow(self.0.load(Acquire))
-    }
-
-    /// What was made, by `init` if it was not; `None` if it was shut.
-    #[inline]
-    pub(crate) fn get_or_init(&self, init: impl FnOnce() -> T) -> Option<&T> {
-        // ORDERING: Acquire, as in `get`.
-        let now = self.0.load(Acquire);
-        if now.is_null() { self.init(init) } else { self.follow(now) }
-    }
-
-    #[cold]
-    fn init(&self, init: impl FnOnce() -> T) -> Option<&T> {
-        let new = Box::into_raw(Box::new(init()));
-        // ORDERING: AcqRel. Release pairs with `get`. Failure: Acquire, as in `get`.
-        match self.0.compare_exchange(ptr::null_mut(), new, AcqRel, Acquire) {
-            Ok(_) => self.follow(new),
-            Err(now) => {
-                // SAFETY: made above, and nobody else has seen it.
-                drop(unsafe { Box::from_raw(new) });
-                self.follow(now)
-            }
-        }
-    }
-
-    /// Sees to it that nothing is made if nothing was; says what was.
-    ///
-    /// Transition: `null -> SHUT`; otherwise it was made or shut before.
-    pub(crate) fn shut(&self) -> Option<&T> {
-        // ORDERING: AcqRel. Acquire pairs with `get_or_init`. Failure: Acquire, as in `get`.
-        match self.0.compare_exchange(
-            ptr::null_mut(),
-            ptr::without_provenance_mut(SHUT),
-            AcqRel,
-            Acquire,
-        ) {
-            Ok(_) => None,
-            Err(now) => self.follow(now),
-        }
-    }
-}
-
-impl<T> Drop for LazyBox<T> {
-    fn drop(&mut self) {
-        // ORDERING: Relaxed. `&mut self`: nobody else is there.
-        let pointer = self.0.load(Relaxed);
-        if !pointer.is_null() && pointer.addr() != SHUT {
-            // SAFETY: set by `get_or_init`, and this is its only owner.
-            drop(unsafe { Box::from_raw(pointer) });
         }
     }
 }
