@@ -54,8 +54,10 @@ impl<'a> Future for Acquire<'a> {
     #[track_caller]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        let result = ready!(this.request.poll(this.semaphore, cx));
-        Poll::Ready(result.map(|()| SemaphorePermit::new(this.semaphore, this.request.permits())))
+        // Read before the balance changes, lest they be read again after it.
+        let (semaphore, permits) = (this.semaphore, this.request.permits());
+        let result = ready!(this.request.poll(semaphore, cx));
+        Poll::Ready(result.map(|()| SemaphorePermit::new(semaphore, permits)))
     }
 }
 

@@ -95,16 +95,6 @@ pub(crate) enum Withdrawn {
     Closed,
 }
 
-impl Withdrawn {
-    /// How many units are to vanish.
-    pub(crate) fn swallow(&self) -> u32 {
-        match *self {
-            Self::Open { swallow } => swallow,
-            Self::Closed => 0,
-        }
-    }
-}
-
 /// The word.
 ///
 /// Every change is `AcqRel` and every look `Acquire`, so that acquire, release and close are one

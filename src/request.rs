@@ -4,11 +4,12 @@ use core::task::{Context, Poll, Waker};
 
 use crate::balance::{Snapshot, Withdrawn};
 use crate::error::AcquireError;
-use crate::line::{Joined, Line, Look, Place, Vacated};
+use crate::line::{Joined, Line, Look, Place, Vacated, Waiting};
 use crate::semaphore::Semaphore;
 
 /// How far a request has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)] // as wide as what stands beside it: both are set by one store
 enum Stage {
     /// Not polled yet: it has asked for nothing.
     Fresh,
@@ -158,10 +159,13 @@ impl Request {
         semaphore: &Semaphore,
         cx: &Context<'_>,
     ) -> Poll<Result<(), AcquireError>> {
-        if let Some(place) = self.place.take_if(|place| place.is_granted()) {
-            self.stage = Stage::Over;
-            semaphore.line().finish(place);
-            return Poll::Ready(Ok(()));
+        if let Some(place) = self.place.take() {
+            if place.is_granted() {
+                self.stage = Stage::Over;
+                semaphore.ended(place.finish());
+                return Poll::Ready(Ok(()));
+            }
+            self.place = Some(place);
         }
         self.poll_on(semaphore, cx)
     }
@@ -208,7 +212,7 @@ impl Request {
         };
         self.stage = Stage::Over;
         if let Some(place) = self.place.take() {
-            semaphore.line().finish(place);
+            semaphore.ended(place.finish());
         }
         Poll::Ready(result)
     }
@@ -244,35 +248,49 @@ impl Request {
         let missing = seen.missing();
         let had = self.permits - missing;
         let withdrawn = semaphore.balance.withdraw(missing);
+        if had > 0 || withdrawn != (Withdrawn::Open { swallow: 0 }) {
+            return Self::leave_otherwise(semaphore, place, seen, had, withdrawn);
+        }
+        match place.vacate_at_once(seen) {
+            // Dropped last, user code: it was our waker.
+            Ok((ended, _waker)) => semaphore.ended(ended),
+            Err(place) => Self::leave_otherwise(semaphore, place, seen, had, withdrawn),
+        }
+    }
+
+    /// Steps 3 and 4 in full, for who had a part of its units, or to whom some are on their way.
+    #[cold]
+    fn leave_otherwise(
+        semaphore: &Semaphore,
+        place: Place,
+        seen: Waiting,
+        had: u32,
+        withdrawn: Withdrawn,
+    ) {
+        let swallow = match withdrawn {
+            Withdrawn::Open { swallow } => swallow,
+            Withdrawn::Closed => 0,
+        };
         // Dropped last, user code: it was our waker.
-        let Vacated { over, waker: _waker } =
-            semaphore.line().vacate(place, seen, withdrawn.swallow());
-        if over != 0 || had > 0 || withdrawn == Withdrawn::Closed {
-            Self::hand_back(semaphore, over, had, withdrawn);
-        }
-    }
-
-    /// Leaves a place at which the wait was over.
-    #[cold]
-    fn leave_late(&self, semaphore: &Semaphore, place: Place, look: &Look) {
-        semaphore.line().finish(place);
-        match *look {
-            Look::Closed { missing } => {
-                semaphore.balance.settle(i64::from(self.permits - missing));
-            }
-            _ => semaphore.release(self.permits as usize),
-        }
-    }
-
-    /// Hands on what a waiter that left had, and what came beyond that is not to be swallowed.
-    #[cold]
-    fn hand_back(semaphore: &Semaphore, over: i64, had: u32, withdrawn: Withdrawn) {
+        let Vacated { over, waker: _waker } = semaphore.line().vacate(place, seen, swallow);
         match u64::try_from(over) {
             Ok(over) if withdrawn != Withdrawn::Closed => semaphore.hand_on(over, had),
             _ => semaphore.balance.settle(i64::from(had) + over),
         }
         if withdrawn == Withdrawn::Closed {
             semaphore.help_close();
+        }
+    }
+
+    /// Leaves a place at which the wait was over.
+    #[cold]
+    fn leave_late(&self, semaphore: &Semaphore, place: Place, look: &Look) {
+        semaphore.ended(place.finish());
+        match *look {
+            Look::Closed { missing } => {
+                semaphore.balance.settle(i64::from(self.permits - missing));
+            }
+            _ => semaphore.release(self.permits as usize),
         }
     }
 }

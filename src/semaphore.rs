@@ -3,7 +3,7 @@
 use core::fmt;
 
 use crate::balance::{self, Balance, Overflow, Snapshot};
-use crate::line::{LazyBox, Line};
+use crate::line::{Ended, LazyBox, Line};
 use crate::sync::const_fn;
 use crate::wakes::{Wakes, waking};
 
@@ -368,6 +368,14 @@ impl Semaphore {
                 return;
             }
             wakes.wake();
+        }
+    }
+
+    /// Draws the consequence of a place's end: mostly there is none.
+    #[inline]
+    pub(crate) fn ended(&self, ended: Ended) {
+        if !matches!(ended, Ended::No) {
+            self.line().ended(ended);
         }
     }
 

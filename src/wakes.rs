@@ -13,7 +13,9 @@ pub(crate) const BATCH: usize = if cfg!(test) { 2 } else { 32 };
 /// Who is to be woken; made by [`waking`].
 #[derive(Debug, Default)]
 pub(crate) struct Wakes {
-    batch: ArrayVec<Waker, BATCH>,
+    /// Mostly it is one.
+    first: Option<Waker>,
+    others: ArrayVec<Waker, { BATCH - 1 }>,
     panic: Option<Box<dyn Any + Send>>,
 }
 
@@ -35,31 +37,57 @@ pub(crate) fn waking<T>(work: impl FnOnce(&mut Wakes) -> T) -> T {
 
 impl Wakes {
     /// Adds a waker; there must be room.
+    #[inline]
     pub(crate) fn push(&mut self, waker: Waker) {
-        self.batch.push(waker);
+        if self.first.is_none() {
+            self.first = Some(waker);
+        } else {
+            self.others.push(waker);
+        }
     }
 
-    /// Whether the batch must be woken before anything is added.
+    /// Whether those collected must be woken before another is added.
     pub(crate) fn is_full(&self) -> bool {
-        self.batch.is_full()
+        self.others.is_full()
     }
 
-    /// Sees to it that something can be added.
+    /// Sees to it that one can be added.
     pub(crate) fn make_room(&mut self) {
         if self.is_full() {
             self.wake();
         }
     }
 
-    #[inline]
-    fn finish(&mut self) {
-        // Mostly it is one. Where nobody is to be woken after it, its panic may go its own way.
-        if self.batch.len() == 1 && self.panic.is_none() && !std::thread::panicking() {
-            if let Some(waker) = self.batch.pop() {
-                return waker.wake();
+    /// Wakes those collected so far, and keeps the first panic for later.
+    pub(crate) fn wake(&mut self) {
+        if let Some(Err(panic)) = self.first.take().map(wake) {
+            Self::keep(&mut self.panic, panic);
+        }
+        for waker in self.others.drain(..) {
+            if let Err(panic) = wake(waker) {
+                Self::keep(&mut self.panic, panic);
             }
         }
-        self.finish_many();
+    }
+
+    /// Keeps the first panic. A payload's own drop may panic as well: a second is never dropped.
+    #[cold]
+    fn keep(first: &mut Option<Box<dyn Any + Send>>, panic: Box<dyn Any + Send>) {
+        match first {
+            None => *first = Some(panic),
+            Some(_) => core::mem::forget(panic),
+        }
+    }
+
+    #[inline]
+    fn finish(&mut self) {
+        if self.others.is_empty() && self.panic.is_none() {
+            if let Some(Err(panic)) = self.first.take().map(wake) {
+                pass_on(panic);
+            }
+        } else {
+            self.finish_many();
+        }
     }
 
     #[cold]
@@ -69,20 +97,13 @@ impl Wakes {
             pass_on(panic);
         }
     }
+}
 
-    /// Wakes those collected so far, and keeps the first panic for later.
-    pub(crate) fn wake(&mut self) {
-        for waker in self.batch.drain(..) {
-            // What a waker leaves behind when it panics is its own; nothing here was lent to it.
-            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
-                // A payload's own drop may panic as well: a second one is never dropped here.
-                match &self.panic {
-                    None => self.panic = Some(panic),
-                    Some(_) => core::mem::forget(panic),
-                }
-            }
-        }
-    }
+/// Wakes one; `Err` if it panics. What a waker leaves behind then is its own: nothing of ours was
+/// lent to it.
+#[inline]
+fn wake(waker: Waker) -> std::thread::Result<()> {
+    catch_unwind(AssertUnwindSafe(|| waker.wake()))
 }
 
 impl Drop for Wakes {

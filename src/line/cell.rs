@@ -319,20 +319,7 @@ impl Cell {
     ///
     /// Transition: `PARKED(r), AWAKE(r) -> SINK(s)` where `s` units are still to come, otherwise
     /// `-> GONE`; `DONE, VOID(r) -> GONE` (waiter).
-    #[inline]
     pub(super) fn vacate(&self, seen: Waiting, swallow: u32) -> Vacated {
-        let Waiting(word) = seen;
-        // Mostly nothing is on its way, and nothing has come.
-        if swallow == 0 {
-            if let Ok(waker) = self.claim(word, word.to(Tag::Gone, 0)) {
-                return Vacated { over: 0, finish: Some(Finish::of(word)), waker };
-            }
-        }
-        self.vacate_in_any_state(seen, swallow)
-    }
-
-    #[cold]
-    fn vacate_in_any_state(&self, seen: Waiting, swallow: u32) -> Vacated {
         let mut word = self.load();
         loop {
             debug_assert!(word.is_waiting() || matches!(word.tag(), Tag::Done | Tag::Void));
@@ -356,6 +343,16 @@ impl Cell {
                 Err(now) => word = now,
             }
         }
+    }
+
+    /// The same where nothing is on its way, and nothing has come since; otherwise `None`.
+    ///
+    /// Transition: `PARKED(r), AWAKE(r) -> GONE` (waiter).
+    #[inline]
+    pub(super) fn vacate_at_once(&self, seen: Waiting) -> Option<(Finish, Option<Waker>)> {
+        let Waiting(word) = seen;
+        let waker = self.claim(word, word.to(Tag::Gone, 0)).ok()?;
+        Some((Finish::of(word), waker))
     }
 
     /// The owner of the place has seen its end, and comes back no more.

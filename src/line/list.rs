@@ -7,8 +7,8 @@
 //!
 //! Unlinking is Michael's: freeze the segment's `next`, then change what leads to it, the head or
 //! the `next` before, and whoever succeeds has unlinked it. At the head that is done as soon as
-//! all cells of a segment are satisfied; in the middle by a [`List::sweep`], when more than half of
-//! the linked segments are finished. Anybody may, at any time, and nobody waits for another.
+//! all cells of a segment are satisfied; in the middle by a [`List::sweep`], when a third of the
+//! linked segments are finished. Anybody may, at any time, and nobody waits for another.
 
 use core::ptr::NonNull;
 
@@ -16,9 +16,6 @@ use super::reclaim::{Guard, Hazards, Head, Source};
 use super::segment::{Ended, Place, Position, Retired, Segment, Tail};
 use crate::seeded;
 use crate::sync::{AtomicIsize, Relaxed};
-
-/// So many finished segments are left where they are.
-const FEW: isize = if cfg!(test) { 0 } else { 4 };
 
 #[derive(Debug)]
 pub(super) struct List {
@@ -167,12 +164,14 @@ impl List {
         }
     }
 
-    /// Whether a sweep pays: it passes over all linked segments, and unlinks at least half.
+    /// Whether a sweep pays: it passes over all linked segments, and unlinks a third of them. Of
+    /// two, the first is left to the next delivery, and the last to the next who joins.
     fn is_sparse(&self) -> bool {
         // ORDERING: Relaxed. Pairs with nothing, as in `ended`.
         let dead = self.dead.load(Relaxed);
         // ORDERING: Relaxed, as above.
-        dead >= FEW && dead * 2 > self.linked.load(Relaxed)
+        let linked = self.linked.load(Relaxed);
+        linked > 2 && dead * 3 >= linked
     }
 
     /// What follows a segment of which all places are given out.

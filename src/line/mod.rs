@@ -28,7 +28,7 @@ pub(crate) use self::outcome::{Look, Waiting};
 pub(crate) use self::reclaim::LazyBox;
 #[cfg(all(test, not(any(semafair_loom, semafair_shuttle))))]
 pub(crate) use self::segment::CELLS;
-pub(crate) use self::segment::Place;
+pub(crate) use self::segment::{Ended, Place};
 
 /// What came of [`Line::join`].
 #[derive(Debug)]
@@ -132,7 +132,6 @@ impl Line {
 
     /// Gives up a place that was seen waiting. The units that were missing are off the books, and
     /// `swallow` of them come here all the same.
-    #[inline(always)]
     pub(crate) fn vacate(&self, place: Place, seen: Waiting, swallow: u32) -> Vacated {
         let outcome::Vacated { over, finish, waker } = place.cell().vacate(seen, swallow);
         if let Some(finish) = finish {
@@ -145,6 +144,11 @@ impl Line {
     #[inline]
     pub(crate) fn finish(&self, place: Place) {
         self.list.ended(place.finish());
+    }
+
+    /// Draws the consequence of a place's end.
+    pub(crate) fn ended(&self, ended: Ended) {
+        self.list.ended(ended);
     }
 
     /// Lets nobody else in, and voids claims from the head on until the batch of `wakes` is full.
@@ -169,6 +173,16 @@ impl Line {
 }
 
 impl Place {
+    /// [`Line::vacate`] where nothing is on its way, and nothing has come since; otherwise the
+    /// place is still there.
+    #[inline]
+    pub(crate) fn vacate_at_once(self, seen: Waiting) -> Result<(Ended, Option<Waker>), Self> {
+        match self.cell().vacate_at_once(seen) {
+            Some((finish, waker)) => Ok((self.end(finish), waker)),
+            None => Err(self),
+        }
+    }
+
     /// The usual case of steps 2 and 3 of [`Line::join`]; otherwise it has done nothing.
     #[inline]
     fn publish_at_once(&self, units: u32, waker: Option<&Waker>) -> bool {

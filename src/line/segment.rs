@@ -188,7 +188,7 @@ impl Place {
 
     /// The owner has seen what became of it, and comes back no more.
     #[inline]
-    pub(super) fn finish(self) -> Ended {
+    pub(crate) fn finish(self) -> Ended {
         let finish = self.cell().finish();
         self.end(finish)
     }
@@ -207,7 +207,7 @@ impl Place {
 /// A segment that nobody can reach or will finish any more: the right, once only, to free it.
 #[derive(Debug)]
 #[must_use]
-pub(super) struct Retired(NonNull<Segment>);
+pub(crate) struct Retired(NonNull<Segment>);
 
 impl Retired {
     pub(super) fn into_inner(self) -> NonNull<Segment> {
@@ -218,7 +218,7 @@ impl Retired {
 /// What the finish of a cell meant for its segment.
 #[derive(Debug)]
 #[must_use]
-pub(super) enum Ended {
+pub(crate) enum Ended {
     /// Nothing: others are unfinished.
     No,
     /// It was the last; the segment is still linked.

@@ -50,20 +50,22 @@ pub(super) fn walk<V: Visitor>(list: &List, mut visitor: V) -> (V, End) {
     match walk_segment(list, &guard, &mut visitor) {
         Some(end) => (visitor, end),
         None => {
-            let (visitor, end) = walk_on(list, guard, visitor);
-            (visitor, end)
+            // Another variable, since this one is to stay in registers where the walk is short.
+            let mut moved = visitor;
+            let end = walk_on(list, guard, &mut moved);
+            (moved, end)
         }
     }
 }
 
 /// Goes on behind a segment of which all cells are satisfied.
 #[cold]
-fn walk_on<'a, V: Visitor>(list: &'a List, mut guard: Guard<'a>, mut visitor: V) -> (V, End) {
+fn walk_on<'a>(list: &'a List, mut guard: Guard<'a>, visitor: &mut impl Visitor) -> End {
     loop {
-        let Some(next) = list.advance(guard) else { return (visitor, End::Shut) };
+        let Some(next) = list.advance(guard) else { return End::Shut };
         guard = next;
-        if let Some(end) = walk_segment(list, &guard, &mut visitor) {
-            return (visitor, end);
+        if let Some(end) = walk_segment(list, &guard, visitor) {
+            return end;
         }
     }
 }

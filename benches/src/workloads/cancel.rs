@@ -4,7 +4,7 @@ use std::fmt::{self, Display, Formatter};
 use std::pin::pin;
 use std::time::Duration;
 
-use super::{Places, Workload, acquired, poll, tenth, timed};
+use super::{Places, Workload, acquired, no_task, poll, tenth, timed};
 use crate::{Operation, Semaphore};
 
 /// In which order waiters leave.
@@ -203,7 +203,7 @@ impl Workload for HalfCancelled {
 
     fn run<S: Semaphore>(&self, rounds: u64) -> Duration {
         let semaphore = S::with_permits(1);
-        let mut held = acquired(&semaphore);
+        let mut held = acquired(&mut no_task(), &semaphore);
         let mut places = Places::new(self.0);
         timed(|| {
             for _ in 0..rounds {

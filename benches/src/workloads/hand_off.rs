@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use super::{Places, Workload, acquired, poll, tenth, timed};
+use super::{Places, Workload, acquired, no_task, poll, tenth, timed};
 use crate::{Operation, Semaphore};
 
 /// Two take turns with one permit. A round is one hand-off: one of them waits, the other drops the
@@ -23,7 +23,7 @@ impl Workload for HandOff {
 
     fn run<S: Semaphore>(&self, rounds: u64) -> Duration {
         let semaphore = S::with_permits(1);
-        let mut held = acquired(&semaphore);
+        let mut held = acquired(&mut no_task(), &semaphore);
         // A permit outlives the future that brought it, so both waiters use one place in turn.
         let mut waiter = pin!(semaphore.acquire());
         timed(|| {
@@ -74,7 +74,7 @@ impl Workload for HandOffDownTheLine {
         let mut places = Places::new(self.0);
         let mut time = Duration::ZERO;
         for _ in 0..rounds {
-            let mut held = acquired(&semaphore);
+            let mut held = acquired(&mut no_task(), &semaphore);
             places.fill(|| semaphore.acquire());
             time += timed(|| {
                 for index in 0..places.count() {

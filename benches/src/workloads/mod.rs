@@ -66,17 +66,21 @@ fn tenth(of: u32) -> Option<u32> {
 /// Polls once, with a waker that costs nothing.
 #[inline]
 fn poll<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
-    future.poll(&mut Context::from_waker(Waker::noop()))
+    future.poll(&mut no_task())
 }
 
 /// What a future for `n` permits gives that does not wait.
+///
+/// The context comes from the caller, as it does from an executor: it is made once for a task's
+/// turn, however many futures that polls.
 #[inline]
 fn ready<'a, S: Semaphore>(
+    cx: &mut Context<'_>,
     semaphore: &'a S,
     future: impl Future<Output = S::Granted<'a>>,
     n: u32,
 ) -> S::Permit<'a> {
-    match poll(pin!(future)) {
+    match pin!(future).poll(cx) {
         // At once: a result that goes from hand to hand costs instructions.
         Poll::Ready(granted) => semaphore.permit(granted, n),
         Poll::Pending => panic!("the workload left enough permits, and yet somebody waits"),
@@ -85,6 +89,11 @@ fn ready<'a, S: Semaphore>(
 
 /// A permit that is free.
 #[inline]
-fn acquired<S: Semaphore>(semaphore: &S) -> S::Permit<'_> {
-    ready(semaphore, semaphore.acquire(), 1)
+fn acquired<'a, S: Semaphore>(cx: &mut Context<'_>, semaphore: &'a S) -> S::Permit<'a> {
+    ready(cx, semaphore, semaphore.acquire(), 1)
+}
+
+/// The context of a task that need not be woken.
+fn no_task() -> Context<'static> {
+    Context::from_waker(Waker::noop())
 }

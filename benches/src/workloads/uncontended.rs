@@ -3,7 +3,7 @@
 use std::hint::black_box;
 use std::time::Duration;
 
-use super::{Workload, acquired, ready, timed};
+use super::{Workload, acquired, no_task, ready, timed};
 use crate::{Operation, Semaphore};
 
 /// `acquire().await`, and the permit's drop.
@@ -52,18 +52,20 @@ impl Workload for AcquireMany {
     fn run<S: Semaphore>(&self, rounds: u64) -> Duration {
         let semaphore = S::with_permits(self.0.into());
         timed(|| {
+            let cx = &mut no_task();
             for _ in 0..rounds {
                 let semaphore = black_box(&semaphore);
                 let n = self.0.into();
-                drop(ready(semaphore, semaphore.acquire_many(n), n));
+                drop(ready(cx, semaphore, semaphore.acquire_many(n), n));
             }
         })
     }
 }
 
 pub(super) fn acquire_and_drop<S: Semaphore>(semaphore: &S, rounds: u64) {
+    let cx = &mut no_task();
     for _ in 0..rounds {
-        drop(acquired(black_box(semaphore)));
+        drop(acquired(cx, black_box(semaphore)));
     }
 }
 
