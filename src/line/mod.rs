@@ -26,7 +26,7 @@ use crate::wakes::Wakes;
 
 pub(crate) use self::outcome::{Look, Waiting};
 pub(crate) use self::reclaim::LazyBox;
-#[cfg(all(test, not(any(semafair_loom, semafair_shuttle))))]
+#[cfg(test)]
 pub(crate) use self::segment::CELLS;
 pub(crate) use self::segment::{Ended, Place};
 

@@ -1,6 +1,7 @@
 //! Segments that come and go. The models' cells panic when they are used after they were freed.
 
 use super::model::{Bank, check};
+use crate::line::CELLS;
 
 /// Across the border between two segments, from both sides.
 #[test]
@@ -70,20 +71,20 @@ fn cancel_while_the_segment_is_freed() {
     });
 }
 
-/// Finished segments in the middle, unlinked by two at once, behind a head that stays.
+/// Two finished segments in the middle, unlinked by two at once, behind one that stays.
 #[test]
 fn two_sweep() {
     check(|| {
         let bank = Bank::new(0);
-        let head = bank.waiting(1);
-        let mut behind: Vec<_> = (0..5).map(|_| bank.waiting(1)).collect();
-        let last = behind.pop().unwrap();
-        let others = behind.split_off(2);
-        let t = bank.spawn(move |_| others.into_iter().for_each(super::model::Waiter::cancel));
-        behind.into_iter().for_each(super::model::Waiter::cancel);
+        let waiting = |n| (0..n).map(|_| bank.waiting(1)).collect::<Vec<_>>();
+        let (mut stay, one, two) = (waiting(CELLS), waiting(CELLS), waiting(CELLS));
+        stay.push(bank.waiting(1));
+        let t = bank.spawn(move |_| two.into_iter().for_each(super::model::Waiter::cancel));
+        one.into_iter().for_each(super::model::Waiter::cancel);
         t.join().unwrap();
-        bank.semaphore.add_permits(2);
-        bank.settle(vec![head, last], 2);
+        let permits = stay.len();
+        bank.semaphore.add_permits(permits);
+        bank.settle(stay, permits);
     });
 }
 
