@@ -6,11 +6,10 @@ use std::process::Command;
 use std::{env, fs, io};
 
 /// Averages over many rounds.
+#[derive(Clone, Copy, Default)]
 pub(crate) struct Counts {
     pub(crate) instructions: f64,
     pub(crate) locked: f64,
-    /// Of the locked ones, how many are in which function.
-    pub(crate) by_function: BTreeMap<String, f64>,
 }
 
 pub(crate) type Error = Box<dyn std::error::Error>;
@@ -18,12 +17,12 @@ pub(crate) type Error = Box<dyn std::error::Error>;
 /// Few enough to be quick, enough to average over what happens once in a segment of the line.
 const ROUNDS: u32 = 10_000;
 
-/// Counts what one round costs when this program is called with these arguments and a number of
-/// rounds.
+/// Counts what one round costs in each function when this program is called with these arguments
+/// and a number of rounds.
 ///
 /// Two runs that differ in nothing but the rounds are subtracted, so that what comes before and
 /// after them cancels out.
-pub(crate) fn per_round(arguments: &[&str]) -> Result<Counts, Error> {
+pub(crate) fn per_round(arguments: &[&str]) -> Result<BTreeMap<String, Counts>, Error> {
     if !cfg!(target_arch = "x86_64") {
         return Err("only x86-64 has instructions with a lock".into());
     }
@@ -31,13 +30,14 @@ pub(crate) fn per_round(arguments: &[&str]) -> Result<Counts, Error> {
     let twice = Profile::of(arguments, 2 * ROUNDS)?;
 
     let mut locked_addresses = HashMap::new();
-    let mut counts = Counts { instructions: 0.0, locked: 0.0, by_function: BTreeMap::new() };
+    let mut by_function: BTreeMap<String, Counts> = BTreeMap::new();
     for (place, executions) in &twice.0 {
         let before = once.0.get(place).copied().unwrap_or_default();
         let per_round = (executions - before) / f64::from(ROUNDS);
         if per_round <= 0.0 {
             continue;
         }
+        let counts = by_function.entry(place.function.clone()).or_default();
         counts.instructions += per_round;
         // An object that ran is disassembled when it is first met.
         if !locked_addresses.contains_key(&place.object) {
@@ -45,10 +45,9 @@ pub(crate) fn per_round(arguments: &[&str]) -> Result<Counts, Error> {
         }
         if locked_addresses[&place.object].contains(&place.address) {
             counts.locked += per_round;
-            *counts.by_function.entry(place.function.clone()).or_default() += per_round;
         }
     }
-    Ok(counts)
+    Ok(by_function)
 }
 
 /// An instruction of the program or of a library.

@@ -1,6 +1,6 @@
 //! Counts the instructions of an operation, and those among them that lock the bus.
 //!
-//! `locked` prints a table of all semaphores, `locked --where` also the functions that the locked
+//! `locked` prints a table of all semaphores, `locked --where` also the functions that the
 //! instructions are in, and `locked --check` counts `semafair` alone, and fails unless it keeps to its
 //! limits. `scripts/locked` builds this and runs it.
 //!
@@ -10,6 +10,7 @@
 
 mod count;
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use semafair_benches::{
@@ -95,6 +96,18 @@ fn main() -> ExitCode {
     }
 }
 
+/// The functions in which the instructions are, and the locked ones: the most expensive first.
+fn print_where(by_function: &BTreeMap<String, Counts>) {
+    let mut functions: Vec<_> = by_function.iter().collect();
+    functions.sort_by(|(_, a), (_, b)| b.instructions.total_cmp(&a.instructions));
+    for (function, Counts { instructions, locked }) in functions {
+        // Less is what the loader did once in one run and not in the other.
+        if *instructions >= 0.01 {
+            println!("    {instructions:8.2} {locked:6.2}  {function}");
+        }
+    }
+}
+
 fn run(operation: &str, semaphore: &str, rounds: &str) {
     let rounds = rounds.parse().expect("rounds is a number");
     let operations = operations();
@@ -120,8 +133,9 @@ fn report(only_ours: bool, show_where: bool) -> Result<Vec<String>, count::Error
             if only_ours && !ours {
                 continue;
             }
-            let Counts { instructions, locked, by_function } =
-                count::per_round(&["--run", &comparison.workload, contender.name])?;
+            let by_function = count::per_round(&["--run", &comparison.workload, contender.name])?;
+            let instructions: f64 = by_function.values().map(|counts| counts.instructions).sum();
+            let locked: f64 = by_function.values().map(|counts| counts.locked).sum();
             let limit = limit.filter(|_| ours);
             let (goal, locked_goal) = goal
                 .filter(|_| ours)
@@ -134,9 +148,7 @@ fn report(only_ours: bool, show_where: bool) -> Result<Vec<String>, count::Error
                 limit.map_or(String::new(), |limit| limit.to_string()),
             );
             if show_where {
-                for (function, locked) in by_function {
-                    println!("    {locked:6.2}  {function}");
-                }
+                print_where(&by_function);
             }
             if let Some(limit) = limit.filter(|limit| !limit.holds(locked)) {
                 failures.push(format!(
