@@ -61,7 +61,7 @@ impl Snapshot {
 
     /// How many units waiters asked for that were not on their way yet.
     pub(crate) fn owed(self) -> u64 {
-        if self.is_closed() { 0 } else { self.0.min(0).unsigned_abs() }
+        if self.0 < 0 && !self.is_closed() { self.0.unsigned_abs() } else { 0 }
     }
 
     /// Whether a waiter may be added: neither closed, nor so much owed that one more could take the

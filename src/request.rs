@@ -78,16 +78,40 @@ impl Request {
         let waker = cx.waker().clone();
         core::mem::forget(asking);
 
-        let (joined, in_hand) = self.join(semaphore, seen, Some(&waker));
-        let waiting = matches!(joined, Joined::Waiting(_));
-        if waiting {
+        let reserved = match semaphore.line.get() {
+            // Nothing was free that would have to be handed on.
+            Some(line) if seen.free() == 0 => match line.join_at_once(self.permits, &waker) {
+                Ok(place) => {
+                    // It is the line's now.
+                    core::mem::forget(waker);
+                    self.note(Joined::Waiting(place));
+                    if semaphore.is_closed() {
+                        return self.joined(semaphore, 0);
+                    }
+                    return Poll::Pending;
+                }
+                Err(reserved) => reserved,
+            },
+            _ => None,
+        };
+        self.wait_in_any_state(semaphore, seen, waker, reserved)
+    }
+
+    /// Goes on to wait, perhaps at a place that is `reserved`.
+    #[cold]
+    fn wait_in_any_state(
+        &mut self,
+        semaphore: &Semaphore,
+        seen: Snapshot,
+        waker: Waker,
+        reserved: Option<Place>,
+    ) -> Poll<Result<(), AcquireError>> {
+        let (joined, in_hand) = self.join(semaphore, seen, reserved, Some(&waker));
+        if matches!(joined, Joined::Waiting(_)) {
             // It is the line's now.
             core::mem::forget(waker);
         }
         self.note(joined);
-        if waiting && in_hand == 0 && !semaphore.is_closed() {
-            return Poll::Pending;
-        }
         self.joined(semaphore, in_hand)
     }
 
@@ -118,10 +142,15 @@ impl Request {
     ///
     /// What was free goes to the head of the line, too: of two who each kept a part of what they
     /// need, neither would ever have all.
-    #[inline(always)]
-    fn join(&self, semaphore: &Semaphore, seen: Snapshot, waker: Option<&Waker>) -> (Joined, u64) {
+    fn join(
+        &self,
+        semaphore: &Semaphore,
+        seen: Snapshot,
+        reserved: Option<Place>,
+        waker: Option<&Waker>,
+    ) -> (Joined, u64) {
         let (joined, over) = match semaphore.line.get_or_init(Line::new) {
-            Some(line) => line.join(self.permits, waker),
+            Some(line) => line.join(reserved, self.permits, waker),
             None => (Joined::Shut, 0),
         };
         (joined, seen.free() + over)
@@ -304,7 +333,7 @@ struct Asking<'a> {
 
 impl Drop for Asking<'_> {
     fn drop(&mut self) {
-        let (joined, in_hand) = self.request.join(self.semaphore, self.seen, None);
+        let (joined, in_hand) = self.request.join(self.semaphore, self.seen, None, None);
         self.request.note(joined);
         if in_hand > 0 {
             self.semaphore.hand_on(in_hand, 0);

@@ -5,7 +5,7 @@ use core::fmt;
 use crate::balance::{self, Balance, Overflow, Snapshot};
 use crate::line::{Ended, LazyBox, Line};
 use crate::sync::const_fn;
-use crate::wakes::{Wakes, waking};
+use crate::wakes::{Wakes, wake_one, waking};
 
 /// What tokio says, number included; a `const` panic cannot format one.
 const TOO_MANY: &str = match usize::BITS {
@@ -317,10 +317,19 @@ impl Semaphore {
     /// The rest of a release of `n` that found the balance as `seen`.
     #[cold]
     fn after_give(&self, seen: Snapshot, n: usize) {
+        let units = seen.owed().min(n as u64);
+        let line = if units > 0 { self.line.get() } else { None };
+        match line.and_then(|line| line.deliver_at_once(units)) {
+            Some(waker) => wake_one(waker),
+            None => self.after_give_in_any_state(seen, n),
+        }
+    }
+
+    #[cold]
+    fn after_give_in_any_state(&self, seen: Snapshot, n: usize) {
         waking(|wakes| self.settle_give(seen, n, wakes));
     }
 
-    #[inline(always)]
     fn settle_give(&self, seen: Snapshot, n: usize, wakes: &mut Wakes) {
         let owed = seen.owed();
         if owed > 0 {
@@ -334,7 +343,6 @@ impl Semaphore {
     }
 
     /// Hands out units that are owed; what nobody in a shut line wants any more is free.
-    #[inline(always)]
     fn deliver(&self, units: u64, wakes: &mut Wakes) {
         let back = match self.line.get_or_init(Line::new) {
             Some(line) => line.deliver(units, wakes),

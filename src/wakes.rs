@@ -10,12 +10,10 @@ use arrayvec::ArrayVec;
 /// How many are collected before some are woken: bounds the stack that a release takes.
 pub(crate) const BATCH: usize = if cfg!(test) { 2 } else { 32 };
 
-/// Who is to be woken; made by [`waking`].
+/// Who is to be woken, which happens when it is dropped; made by [`waking`].
 #[derive(Debug, Default)]
 pub(crate) struct Wakes {
-    /// Mostly it is one.
-    first: Option<Waker>,
-    others: ArrayVec<Waker, { BATCH - 1 }>,
+    batch: ArrayVec<Waker, BATCH>,
     panic: Option<Box<dyn Any + Send>>,
 }
 
@@ -25,30 +23,20 @@ pub(crate) struct Wakes {
 /// When `work` returns, the state is consistent: a waker is user code, and may re-enter, panic, or
 /// never return. The first panic goes on to the caller after everybody was woken, unless the thread
 /// is panicking already.
-#[inline]
 pub(crate) fn waking<T>(work: impl FnOnce(&mut Wakes) -> T) -> T {
-    let mut wakes = Wakes::default();
-    let result = work(&mut wakes);
-    wakes.finish();
-    // Empty: nothing is left for its drop, which is there for a `work` that panics.
-    core::mem::forget(wakes);
-    result
+    work(&mut Wakes::default())
 }
 
 impl Wakes {
     /// Adds a waker; there must be room.
     #[inline]
     pub(crate) fn push(&mut self, waker: Waker) {
-        if self.first.is_none() {
-            self.first = Some(waker);
-        } else {
-            self.others.push(waker);
-        }
+        self.batch.push(waker);
     }
 
     /// Whether those collected must be woken before another is added.
     pub(crate) fn is_full(&self) -> bool {
-        self.others.is_full()
+        self.batch.is_full()
     }
 
     /// Sees to it that one can be added.
@@ -60,42 +48,30 @@ impl Wakes {
 
     /// Wakes those collected so far, and keeps the first panic for later.
     pub(crate) fn wake(&mut self) {
-        if let Some(Err(panic)) = self.first.take().map(wake) {
-            Self::keep(&mut self.panic, panic);
-        }
-        for waker in self.others.drain(..) {
+        for waker in self.batch.drain(..) {
             if let Err(panic) = wake(waker) {
-                Self::keep(&mut self.panic, panic);
+                // A payload's own drop may panic as well: a second one is never dropped here.
+                match &self.panic {
+                    None => self.panic = Some(panic),
+                    Some(_) => core::mem::forget(panic),
+                }
             }
         }
     }
 
-    /// Keeps the first panic. A payload's own drop may panic as well: a second is never dropped.
-    #[cold]
-    fn keep(first: &mut Option<Box<dyn Any + Send>>, panic: Box<dyn Any + Send>) {
-        match first {
-            None => *first = Some(panic),
-            Some(_) => core::mem::forget(panic),
-        }
-    }
-
-    #[inline]
     fn finish(&mut self) {
-        if self.others.is_empty() && self.panic.is_none() {
-            if let Some(Err(panic)) = self.first.take().map(wake) {
-                pass_on(panic);
-            }
-        } else {
-            self.finish_many();
-        }
-    }
-
-    #[cold]
-    fn finish_many(&mut self) {
         self.wake();
         if let Some(panic) = self.panic.take() {
             pass_on(panic);
         }
+    }
+}
+
+/// Wakes the only one that there is to be woken.
+#[inline]
+pub(crate) fn wake_one(waker: Waker) {
+    if let Err(panic) = wake(waker) {
+        pass_on(panic);
     }
 }
 
@@ -108,7 +84,7 @@ fn wake(waker: Waker) -> std::thread::Result<()> {
 
 impl Drop for Wakes {
     fn drop(&mut self) {
-        self.finish_many();
+        self.finish();
     }
 }
 

@@ -71,12 +71,23 @@ impl Cell {
     /// Changes the state, and takes the waker if there was one.
     #[inline]
     fn claim(&self, from: Word, to: Word) -> Result<Option<Waker>, Word> {
+        if from.tag() == Tag::Parked {
+            self.claim_waker(from, to).map(Some)
+        } else {
+            self.change(from, to).map(|()| None)
+        }
+    }
+
+    /// Changes the state from PARKED, and takes the waker.
+    #[inline]
+    fn claim_waker(&self, parked: Word, to: Word) -> Result<Waker, Word> {
+        debug_assert_eq!(parked.tag(), Tag::Parked);
         // Read before the change: after it the cell may be finished and freed.
         let parts = self.slot.read();
-        self.change(from, to)?;
-        // SAFETY: I4: the change was from PARKED, so the parts are those that were published under
-        // this very word and forgotten, and only one change leaves it.
-        Ok((from.tag() == Tag::Parked).then(|| unsafe { parts.into_waker() }))
+        self.change(parked, to)?;
+        // SAFETY: I4: the parts are those that were published under this very word and forgotten,
+        // and only one change leaves it.
+        Ok(unsafe { parts.into_waker() })
     }
 
     /// Whether nobody has published here.
@@ -86,7 +97,7 @@ impl Cell {
 
     /// Whether the line has nothing to do here any more.
     pub(super) fn is_satisfied(&self) -> bool {
-        matches!(self.load().tag(), Tag::Done | Tag::Skipped | Tag::Void | Tag::Gone)
+        self.load().is_satisfied()
     }
 
     /// The owner of the place asks for `units`, as a waiter that is running, or with a waker, which
@@ -95,7 +106,13 @@ impl Cell {
     /// Transition: `OPEN(c) -> PARKED(units - c)`, `AWAKE(units - c)` or `GONE` (waiter);
     /// otherwise the cell was SKIPPED meanwhile (deliverer, closer).
     pub(super) fn publish(&self, units: u32, waker: Option<&Waker>) -> Published {
-        let tag = self.prepare(waker);
+        let tag = match waker {
+            Some(waker) => {
+                self.slot.fill(RawParts::of(waker));
+                Tag::Parked
+            }
+            None => Tag::Awake,
+        };
         let mut word = self.load();
         while word.tag() == Tag::Open {
             let left = word.units_left();
@@ -119,24 +136,12 @@ impl Cell {
 
     /// The same in a cell that is as it was made by [`Cell::new`]; otherwise `false`.
     ///
-    /// Transition: `OPEN(0) -> PARKED(units)` or `AWAKE(units)` (waiter).
+    /// Transition: `OPEN(0) -> PARKED(units)` (waiter).
     #[inline]
-    pub(super) fn publish_afresh(&self, watched: bool, units: u32, waker: Option<&Waker>) -> bool {
-        let tag = self.prepare(waker);
+    pub(super) fn publish_afresh(&self, watched: bool, units: u32, waker: &Waker) -> bool {
+        self.slot.fill(RawParts::of(waker));
         let fresh = Word::fresh(watched);
-        self.change(fresh, fresh.to(tag, units)).is_ok()
-    }
-
-    /// Fills the slot before the waiter publishes; says as what it will.
-    #[inline]
-    fn prepare(&self, waker: Option<&Waker>) -> Tag {
-        match waker {
-            Some(waker) => {
-                self.slot.fill(RawParts::of(waker));
-                Tag::Parked
-            }
-            None => Tag::Awake,
-        }
+        self.change(fresh, fresh.to(Tag::Parked, units)).is_ok()
     }
 
     /// Hands up to `units` to whoever stands here.
@@ -149,8 +154,8 @@ impl Cell {
         let word = self.load();
         // Mostly the one at the head sleeps, and has all by this.
         if word.tag() == Tag::Parked && units >= word.units().into() {
-            if let Ok(waker) = self.claim(word, word.to(Tag::Done, 0)) {
-                return Visited::Ended { took: word.units(), waker };
+            if let Ok(waker) = self.claim_waker(word, word.to(Tag::Done, 0)) {
+                return Visited::Ended { took: word.units(), waker: Some(waker) };
             }
         }
         self.deliver_in_any_state(units)
@@ -175,6 +180,18 @@ impl Cell {
                 Err(now) => word = now,
             }
         }
+    }
+
+    /// The same where whoever stands here sleeps, and misses just so many; otherwise `None`.
+    ///
+    /// Transition: `PARKED(units) -> DONE` (deliverer, whose the waker then is).
+    #[inline]
+    pub(super) fn deliver_at_once(&self, units: u64) -> Option<Waker> {
+        let word = self.load();
+        if word.tag() != Tag::Parked || u64::from(word.units()) != units {
+            return None;
+        }
+        self.claim_waker(word, word.to(Tag::Done, 0)).ok()
     }
 
     /// Fewer units than are missing, for [`Cell::deliver`].

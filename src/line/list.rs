@@ -57,17 +57,7 @@ impl List {
 
     /// Gives out the next place; `None` if the line is shut. The fence of D1 is that of D2 with which
     /// the walk begins that reads the cells.
-    #[inline]
     pub(super) fn reserve(&self) -> Option<Place> {
-        let tail = self.tail.load();
-        if tail.has_next() && self.tail.change(tail, tail.next()).is_ok() {
-            return Some(Place::new(tail));
-        }
-        self.reserve_in_any_state()
-    }
-
-    #[cold]
-    fn reserve_in_any_state(&self) -> Option<Place> {
         let mut tail = self.tail.load();
         loop {
             if tail.is_shut() {
@@ -83,6 +73,15 @@ impl List {
                 Err(now) => tail = now,
             }
         }
+    }
+
+    /// [`List::reserve`] in the usual case: the segment has another, and nobody else takes it.
+    /// Otherwise nothing was done.
+    #[inline]
+    pub(super) fn reserve_at_once(&self) -> Option<Place> {
+        let tail = self.tail.load();
+        let reserved = tail.has_next() && self.tail.change(tail, tail.next()).is_ok();
+        reserved.then(|| Place::new(tail))
     }
 
     /// Gives out the first place of the segment behind a full one; otherwise says where the tail
@@ -115,8 +114,13 @@ impl List {
         }
     }
 
+    /// The first segment, protected, in the usual case; see [`Hazards::protect_at_once`].
+    #[inline]
+    pub(super) fn first_at_once(&self) -> Option<Guard<'_>> {
+        self.hazards.protect_at_once(Source::Head(&self.head))
+    }
+
     /// The first segment, protected.
-    #[inline(always)]
     pub(super) fn first(&self) -> Guard<'_> {
         match self.hazards.protect(Source::Head(&self.head)) {
             Some(guard) => guard,

@@ -73,23 +73,16 @@ impl Line {
     ///    reserved those places and are late. Take them along. This comes before publishing, so
     ///    that a published cell says that its owner has looked (I5).
     /// 3. Publish. Where the line went on without this place, start again.
-    #[inline(always)]
-    pub(crate) fn join(&self, units: u32, waker: Option<&Waker>) -> (Joined, u64) {
-        match self.list.reserve() {
-            // Mostly nobody is late in front, and nothing has happened here.
-            Some(place) if place.publish_at_once(units, waker) => (Joined::Waiting(place), 0),
-            place => self.join_at(place, units, waker),
-        }
-    }
-
-    #[cold]
-    fn join_at(
+    ///
+    /// A place that [`Line::join_at_once`] has `reserved` is taken instead of the next.
+    pub(crate) fn join(
         &self,
-        mut reserved: Option<Place>,
+        reserved: Option<Place>,
         units: u32,
         waker: Option<&Waker>,
     ) -> (Joined, u64) {
         let mut in_hand = 0;
+        let mut reserved = reserved.or_else(|| self.list.reserve());
         while let Some(place) = reserved {
             if place.may_follow_late_ones() {
                 in_hand += self.pick_up(&place);
@@ -107,15 +100,26 @@ impl Line {
         (Joined::Shut, in_hand)
     }
 
+    /// [`Line::join`] in the usual case: the next place is in the segment of the one before, whose
+    /// owner is not late, and nothing has happened there. Otherwise what it has reserved, if anything.
+    #[inline]
+    pub(crate) fn join_at_once(&self, units: u32, waker: &Waker) -> Result<Place, Option<Place>> {
+        let place = self.list.reserve_at_once().ok_or(None)?;
+        if place.may_follow_late_ones() || !place.publish_at_once(units, waker) {
+            return Err(Some(place));
+        }
+        Ok(place)
+    }
+
     /// Hands units to the head of the line, one waiter after the other, and says how many came
     /// back: none, unless the line is shut.
     ///
     /// Those who have all they asked for are in `wakes` then; of many, some are woken before the
     /// last are served.
-    #[inline(always)]
     pub(crate) fn deliver(&self, mut units: u64, wakes: &mut Wakes) -> u64 {
         loop {
-            let (delivery, end) = walk(&self.list, Delivery::new(units, wakes));
+            let mut delivery = Delivery::new(units, wakes);
+            let end = walk(&self.list, &mut delivery);
             units = delivery.units();
             if end != End::BatchFull {
                 return units;
@@ -124,10 +128,32 @@ impl Line {
         }
     }
 
+    /// [`Line::deliver`] in the usual case: whoever stands at the head of the line sleeps, and misses
+    /// just so many units. It is to be woken. Otherwise nothing was done.
+    #[inline]
+    pub(crate) fn deliver_at_once(&self, units: u64) -> Option<Waker> {
+        let guard = self.list.first_at_once()?;
+        let segment = guard.segment();
+        let mut index = segment.hint();
+        // Who was to be served next may have left.
+        while segment.cells.get(index)?.is_satisfied() {
+            index += 1;
+        }
+        // As in `Delivery::visit`.
+        if self.list.tail().is_shut() {
+            return None;
+        }
+        let waker = segment.cells[index].deliver_at_once(units)?;
+        segment.set_hint(index + 1);
+        Some(waker)
+    }
+
     /// Takes along the units that lie at the head of the line in front of `place`.
     #[cold]
     fn pick_up(&self, place: &Place) -> u64 {
-        walk(&self.list, PickUp::new(place.cell())).0.units()
+        let mut errand = PickUp::new(place.cell());
+        walk(&self.list, &mut errand);
+        errand.units()
     }
 
     /// Gives up a place that was seen waiting. The units that were missing are off the books, and
@@ -155,7 +181,8 @@ impl Line {
     /// Says by how much the count of free permits is to be corrected, and whether that was all.
     pub(crate) fn close(&self, wakes: &mut Wakes) -> (i64, bool) {
         self.list.shut();
-        let (closing, end) = walk(&self.list, Closing::new(wakes));
+        let mut closing = Closing::new(wakes);
+        let end = walk(&self.list, &mut closing);
         let correction = closing.correction();
         let all = end != End::BatchFull;
         if all {
@@ -183,10 +210,9 @@ impl Place {
         }
     }
 
-    /// The usual case of steps 2 and 3 of [`Line::join`]; otherwise it has done nothing.
     #[inline]
-    fn publish_at_once(&self, units: u32, waker: Option<&Waker>) -> bool {
-        !self.may_follow_late_ones() && self.cell().publish_afresh(self.is_last(), units, waker)
+    fn publish_at_once(&self, units: u32, waker: &Waker) -> bool {
+        self.cell().publish_afresh(self.is_last(), units, waker)
     }
 
     /// Whether the waiter here has all.

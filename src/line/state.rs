@@ -74,6 +74,11 @@ impl Word {
         matches!(self.tag(), Tag::Parked | Tag::Awake)
     }
 
+    /// Whether the line has nothing to do here any more.
+    pub(super) fn is_satisfied(self) -> bool {
+        matches!(self.tag(), Tag::Done | Tag::Skipped | Tag::Void | Tag::Gone)
+    }
+
     /// The units of any state but OPEN, of which it is meaningless; zero where it has none.
     pub(super) fn units(self) -> u32 {
         (self.0 >> UNITS_SHIFT) as u32

@@ -44,34 +44,18 @@ pub(super) trait Visitor {
 /// Goes from the first unsatisfied cell on, as far as `visitor` goes, and moves the head along.
 ///
 /// A guard is held on the segment, and nothing else; no user code runs.
-#[inline(always)]
-pub(super) fn walk<V: Visitor>(list: &List, mut visitor: V) -> (V, End) {
-    let guard = list.first();
-    match walk_segment(list, &guard, &mut visitor) {
-        Some(end) => (visitor, end),
-        None => {
-            // Another variable, since this one is to stay in registers where the walk is short.
-            let mut moved = visitor;
-            let end = walk_on(list, guard, &mut moved);
-            (moved, end)
-        }
-    }
-}
-
-/// Goes on behind a segment of which all cells are satisfied.
-#[cold]
-fn walk_on<'a>(list: &'a List, mut guard: Guard<'a>, visitor: &mut impl Visitor) -> End {
+pub(super) fn walk(list: &List, visitor: &mut impl Visitor) -> End {
+    let mut guard = list.first();
     loop {
-        let Some(next) = list.advance(guard) else { return End::Shut };
-        guard = next;
         if let Some(end) = walk_segment(list, &guard, visitor) {
             return end;
         }
+        let Some(next) = list.advance(guard) else { return End::Shut };
+        guard = next;
     }
 }
 
 /// `None` if `visitor` goes further than the segment.
-#[inline(always)]
 fn walk_segment(list: &List, guard: &Guard<'_>, visitor: &mut impl Visitor) -> Option<End> {
     let segment = guard.segment();
     let mut index = segment.hint();
@@ -119,37 +103,35 @@ impl<'a> Delivery<'a> {
     /// stopped for ever. Otherwise the units are left here, for whoever asked for them and is about
     /// to come; and then the tail is read once more, as somebody may have come behind in between
     /// (D1).
-    ///
-    /// Of `units` in hand; says how many are afterwards.
     #[cold]
-    fn at_open(mut units: u64, list: &List, segment: &Segment, index: usize) -> (u64, Visit) {
+    fn at_open(&mut self, list: &List, segment: &Segment, index: usize) -> Visit {
         let cell = &segment.cells[index];
         loop {
             dekker();
             let tail = list.tail();
             let Some(left) = cell.units_left() else {
-                return (units, Visit::Again);
+                return Visit::Again;
             };
-            if units == 0 && left == 0 {
-                return (0, Visit::Stop(End::Done));
+            if self.units == 0 && left == 0 {
+                return Visit::Stop(End::Done);
             }
             if tail.is_shut() || tail.is_past(segment, index + 1) {
                 let given_out = tail.is_past(segment, index);
                 let Some(left) = cell.take_units(given_out) else {
-                    return (units, Visit::Again);
+                    return Visit::Again;
                 };
-                units += left;
-                return (units, if given_out { Visit::Passed } else { Visit::Stop(End::Shut) });
+                self.units += left;
+                return if given_out { Visit::Passed } else { Visit::Stop(End::Shut) };
             }
-            if units == 0 {
-                return (0, Visit::Stop(End::Done));
+            if self.units == 0 {
+                return Visit::Stop(End::Done);
             }
-            if !cell.leave_units(units) {
-                return (units, Visit::Again);
+            if !cell.leave_units(self.units) {
+                return Visit::Again;
             }
-            units = 0;
+            self.units = 0;
             if seeded::LOST_WAKE_UP {
-                return (0, Visit::Stop(End::Done));
+                return Visit::Stop(End::Done);
             }
         }
     }
@@ -164,11 +146,7 @@ impl Visitor for Delivery<'_> {
             return Visit::Stop(End::Shut);
         }
         match segment.cells[index].deliver(self.units) {
-            Visited::Open => {
-                let (units, visit) = Self::at_open(self.units, list, segment, index);
-                self.units = units;
-                visit
-            }
+            Visited::Open => self.at_open(list, segment, index),
             Visited::Short => {
                 self.units = 0;
                 Visit::Stop(End::Done)

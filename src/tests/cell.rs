@@ -172,10 +172,10 @@ impl<'a> Waiter<'a> {
     }
 
     fn publish(&mut self, waker: Option<Waker>) {
-        let published = if self.cell.publish_afresh(false, WANTS, waker.as_ref()) {
-            Published::Waiting
-        } else {
-            self.cell.publish(WANTS, waker.as_ref())
+        let afresh = |waker| self.cell.publish_afresh(false, WANTS, waker);
+        let published = match waker.as_ref() {
+            Some(waker) if afresh(waker) => Published::Waiting,
+            waker => self.cell.publish(WANTS, waker),
         };
         match published {
             Published::Waiting => {

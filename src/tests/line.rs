@@ -29,7 +29,7 @@ mod models {
                 deliverer.1.write();
                 deliverer.0.deliver(1, &mut Wakes::default())
             });
-            let (joined, over) = line.join(1, None);
+            let (joined, over) = line.join(None, 1, None);
             // With nothing in hand nobody delivers, or that would find what lies about.
             if over > 0 {
                 note.read();
@@ -63,13 +63,15 @@ mod models {
             let line = Arc::new(Line::new());
             let deliverer = line.clone();
             let t = thread::spawn(move || deliverer.deliver(1, &mut Wakes::default()));
-            match line.join(1, None) {
+            match line.join(None, 1, None) {
                 (Joined::Waiting(place), 0) => assert_eq!(left(&line, place, 1), 0),
                 (Joined::Granted, 0) => {}
                 other => panic!("{other:?}"),
             }
             assert_eq!(t.join().unwrap(), 0);
-            let (Joined::Waiting(next), 0) = line.join(1, None) else { panic!("a unit is left") };
+            let (Joined::Waiting(next), 0) = line.join(None, 1, None) else {
+                panic!("a unit is left")
+            };
             assert_eq!(left(&line, next, 0), 0);
         });
     }
@@ -157,7 +159,7 @@ mod models {
     fn a_hint_is_left_for_another() {
         check_at_least(3, || {
             let line = Arc::new(Line::new());
-            let (places, note) = ([(); 2].map(|()| line.join(1, None)), Note::default());
+            let (places, note) = ([(); 2].map(|()| line.join(None, 1, None)), Note::default());
             let places = places.map(|(joined, _)| match joined {
                 Joined::Waiting(place) => place,
                 other => panic!("{other:?}"),
@@ -349,12 +351,14 @@ mod units {
     fn a_late_look_in_front_takes_nothing_from_behind() {
         let line = Line::new();
         let late = line.list.reserve().expect("open");
-        let (Joined::Waiting(next), 0) = line.join(1, None) else { panic!("nothing is here") };
+        let (Joined::Waiting(next), 0) = line.join(None, 1, None) else {
+            panic!("nothing is here")
+        };
         assert_eq!(line.deliver(1, &mut Wakes::default()), 0);
         assert_eq!(next.look(), Look::Granted);
         assert_eq!(line.deliver(1, &mut Wakes::default()), 0);
         assert_eq!(line.pick_up(&late), 0);
-        let (Joined::Granted, 0) = line.join(1, None) else { panic!("the unit is gone") };
+        let (Joined::Granted, 0) = line.join(None, 1, None) else { panic!("the unit is gone") };
         line.finish(late);
         line.finish(next);
     }

@@ -43,7 +43,7 @@ fn a_worn_out_slot_wakes_at_once() {
     let line = Line::new();
     let counts: [Arc<Count>; 4] = Default::default();
     let wakers = counts.each_ref().map(|count| Waker::from(count.clone()));
-    let (Joined::Waiting(mut place), 0) = line.join(2, Some(&wakers[0])) else {
+    let (Joined::Waiting(mut place), 0) = line.join(None, 2, Some(&wakers[0])) else {
         panic!("no place")
     };
     core::mem::forget(wakers[0].clone()); // the line owns one now

@@ -120,27 +120,31 @@ impl Hazards {
     }
 
     /// Protects the segment that `source` leads to; `None` if that is null.
-    #[inline]
     pub(super) fn protect(&self, source: Source<'_>) -> Option<Guard<'_>> {
-        let segment = NonNull::new(source.read())?;
-        let slot = &self.first.slots[some_of_thread() % SLOTS];
-        if slot.claim(segment) {
-            Guard { hazards: self, slot, segment }.validate(source)
-        } else {
-            self.protect_elsewhere(segment).validate(source)
-        }
+        let segment = source.read()?;
+        let mut block = &self.first;
+        let slot = loop {
+            match block.slots.iter().find(|slot| slot.claim(segment)) {
+                Some(slot) => break slot,
+                None => block = block.more_or_new(),
+            }
+        };
+        Guard { hazards: self, slot, segment }.validate(source)
     }
 
-    /// The slot of first choice was taken.
-    #[cold]
-    fn protect_elsewhere(&self, segment: NonNull<Segment>) -> Guard<'_> {
-        let mut block = &self.first;
-        loop {
-            if let Some(slot) = block.slots.iter().find(|slot| slot.claim(segment)) {
-                return Guard { hazards: self, slot, segment };
-            }
-            block = block.more_or_new();
+    /// The same in the usual case: the slot of first choice is free, and the source stays as it is.
+    #[inline]
+    pub(super) fn protect_at_once(&self, source: Source<'_>) -> Option<Guard<'_>> {
+        let segment = source.read()?;
+        let slot = &self.first.slots[some_of_thread() % SLOTS];
+        if !slot.claim(segment) {
+            return None;
         }
+        let mut guard = Guard { hazards: self, slot, segment };
+        dekker();
+        // The same address may be another segment's than was read before.
+        guard.segment = source.read().filter(|&now| now == segment)?;
+        Some(guard)
     }
 
     /// Frees the segment, or hands it over to somebody who looks at it.
@@ -210,7 +214,7 @@ impl Guard<'_> {
 
     /// Protects what `source` leads to now, instead; `None` if that is null.
     pub(super) fn move_to(mut self, source: Source<'_>) -> Option<Self> {
-        let segment = NonNull::new(source.read())?;
+        let segment = source.read()?;
         self.set(segment);
         self.collect();
         self.validate(source)
@@ -220,7 +224,7 @@ impl Guard<'_> {
     #[inline]
     fn validate(mut self, source: Source<'_>) -> Option<Self> {
         dekker();
-        match NonNull::new(source.read()) {
+        match source.read() {
             Some(segment) if segment == self.segment => {
                 // The same address, but perhaps another segment than was read before.
                 self.segment = segment;
@@ -233,7 +237,7 @@ impl Guard<'_> {
     #[cold]
     fn follow(mut self, source: Source<'_>) -> Option<Self> {
         loop {
-            let segment = NonNull::new(source.read())?;
+            let segment = source.read()?;
             if segment == self.segment {
                 self.segment = segment;
                 return Some(self);
@@ -297,14 +301,14 @@ pub(super) enum Source<'a> {
 
 impl Source<'_> {
     #[inline]
-    fn read(self) -> *mut Segment {
+    fn read(self) -> Option<NonNull<Segment>> {
         match self {
-            Self::Head(head) => head.load(),
+            Self::Head(head) => Some(head.load()),
             Self::Next(segment) => match segment.next() {
-                (next, false) => next,
-                (_, true) => ptr::null_mut(),
+                (next, false) => NonNull::new(next),
+                (_, true) => None,
             },
-            Self::Tail(tail) => tail.load().segment(),
+            Self::Tail(tail) => NonNull::new(tail.load().segment()),
         }
     }
 }
@@ -321,10 +325,13 @@ impl Head {
     }
 
     #[inline]
-    fn load(&self) -> *mut Segment {
+    fn load(&self) -> NonNull<Segment> {
         // ORDERING: SeqCst. Acquire pairs with `unlink`: the segment is seen initialised. The total
         // order is for D2: "protect, then read the source again".
-        self.0.load(SeqCst)
+        let first = self.0.load(SeqCst);
+        // SAFETY: it was made of a segment, and moves on to what follows one that the tail has left,
+        // which is not null.
+        unsafe { NonNull::new_unchecked(first) }
     }
 
     /// Transition: `gone -> next` (whoever unlinks `gone`); otherwise somebody else has.
