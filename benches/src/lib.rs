@@ -11,7 +11,8 @@ mod workloads;
 pub use comparison::{Comparison, Contender};
 pub use semaphores::{
     AddedPermit, AsyncLock, AsyncWeighted, Asyncband, FetchAdd, ForEach, FuturesIntrusive, Maitake,
-    Mutex, Operation, Saa, SaaPermit, Semafair, Semaphore, Tokio, for_each,
+    Mutex, Operation, Saa, SaaPermit, Semafair, Semaphore, Tokio, Unshared, UnsharedPermit,
+    for_each,
 };
 pub use workloads::{
     Acquire, AcquireMany, AddPermits, BareTasks, Call, Cancel, Enqueue, EnqueueCancel,

@@ -8,7 +8,7 @@ use std::future::Future;
 pub use adapters::{
     AsyncLock, AsyncWeighted, Asyncband, FuturesIntrusive, Maitake, Saa, SaaPermit, Semafair, Tokio,
 };
-pub use limits::{AddedPermit, FetchAdd, Mutex};
+pub use limits::{AddedPermit, FetchAdd, Mutex, Unshared, UnsharedPermit};
 
 /// What a workload asks of a semaphore.
 ///
@@ -62,6 +62,10 @@ pub enum Operation {
     Add,
     /// To have a permit free again when its drop returns, and not when another thread is done.
     FreeAtOnce,
+    /// To be used by several threads.
+    Threads,
+    /// To let a waiter leave before it was served.
+    Leave,
 }
 
 fn lacking<S: Semaphore>() -> ! {
@@ -88,6 +92,7 @@ pub fn for_each<V: ForEach>(visitor: &V) -> Vec<V::Outcome> {
         visitor.visit::<FuturesIntrusive>(),
         visitor.visit::<Maitake>(),
         visitor.visit::<Saa>(),
+        visitor.visit::<Unshared>(),
         visitor.visit::<FetchAdd>(),
         visitor.visit::<Mutex>(),
     ]

@@ -73,7 +73,7 @@ impl Workload for EnqueueCancel {
     }
 
     fn needs(&self) -> &'static [Operation] {
-        &[Operation::Wait]
+        &[Operation::Wait, Operation::Leave]
     }
 
     fn run<S: Semaphore>(&self, rounds: u64) -> Duration {
@@ -116,7 +116,7 @@ impl Workload for Enqueue {
     }
 
     fn needs(&self) -> &'static [Operation] {
-        &[Operation::Wait]
+        &[Operation::Wait, Operation::Leave]
     }
 
     fn run<S: Semaphore>(&self, rounds: u64) -> Duration {
@@ -158,7 +158,7 @@ impl Workload for Cancel {
     }
 
     fn needs(&self) -> &'static [Operation] {
-        &[Operation::Wait]
+        &[Operation::Wait, Operation::Leave]
     }
 
     fn run<S: Semaphore>(&self, rounds: u64) -> Duration {
@@ -198,7 +198,7 @@ impl Workload for HalfCancelled {
     }
 
     fn needs(&self) -> &'static [Operation] {
-        &[Operation::Wait]
+        &[Operation::Wait, Operation::Leave]
     }
 
     fn run<S: Semaphore>(&self, rounds: u64) -> Duration {

@@ -125,7 +125,10 @@ impl Workload for TokioTasks {
     }
 
     fn needs(&self) -> &'static [Operation] {
-        &[Operation::Wait]
+        match self.runtime {
+            Runtime::CurrentThread => &[Operation::Wait],
+            Runtime::TwoWorkers => &[Operation::Wait, Operation::Threads],
+        }
     }
 
     fn run<S: Semaphore>(&self, rounds: u64) -> Duration {

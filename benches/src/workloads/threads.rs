@@ -54,7 +54,7 @@ impl Workload for Threads {
     }
 
     fn needs(&self) -> &'static [Operation] {
-        &[Operation::FreeAtOnce]
+        &[Operation::FreeAtOnce, Operation::Threads]
     }
 
     fn run<S: Semaphore>(&self, rounds: u64) -> Duration {

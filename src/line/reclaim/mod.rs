@@ -121,6 +121,14 @@ impl Hazards {
 
     /// Protects the segment that `source` leads to; `None` if that is null.
     pub(super) fn protect(&self, source: Source<'_>) -> Option<Guard<'_>> {
+        match self.protect_at_once(source) {
+            None => self.protect_anywhere(source),
+            guard => guard,
+        }
+    }
+
+    #[cold]
+    fn protect_anywhere(&self, source: Source<'_>) -> Option<Guard<'_>> {
         let segment = source.read()?;
         let mut block = &self.first;
         let slot = loop {

@@ -59,7 +59,9 @@ impl ForEach for Visit {
     type Outcome = Option<Fairness>;
 
     fn visit<S: Semaphore>(&self) -> Self::Outcome {
-        (!S::LACKS.contains(&Operation::Wait)).then(|| Fairness::of::<S>(self.0))
+        let lacks = |operation| S::LACKS.contains(&operation);
+        let able = !lacks(Operation::Wait) && !lacks(Operation::Threads);
+        able.then(|| Fairness::of::<S>(self.0))
     }
 }
 

@@ -37,7 +37,9 @@ impl ForEach for Visit {
     type Outcome = Option<Footprint>;
 
     fn visit<S: Semaphore>(&self) -> Self::Outcome {
-        (!S::LACKS.contains(&Operation::Wait)).then(Footprint::of::<S>)
+        let lacks = |operation| S::LACKS.contains(&operation);
+        let able = !lacks(Operation::Wait) && !lacks(Operation::Leave);
+        able.then(Footprint::of::<S>)
     }
 }
 

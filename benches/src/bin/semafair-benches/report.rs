@@ -39,6 +39,8 @@ const PECULIARITIES: &str = "
   handed over.
 - `async-weighted-semaphore`: a permit that was dropped may be free a moment later, when another thread is done. So
   threads with a permit each would wait.
+- `a queue, unshared` is no semaphore: permits and wakers in variables of one thread, with nothing to protect them. What it
+  takes, the runtime takes, or the workload itself.
 - `saa`: a poll spins, for tens of microseconds, before it waits; who releases or leaves walks the line. It has 63
   permits at most.";
 
