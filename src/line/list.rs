@@ -41,7 +41,7 @@ impl List {
         }
     }
 
-    #[cfg(all(test, semafair_loom))]
+    #[cfg(test)]
     pub(super) fn hazards(&self) -> &Hazards {
         &self.hazards
     }

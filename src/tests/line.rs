@@ -343,6 +343,7 @@ mod units {
     use super::super::outcome::{Finish, Published, Visited};
     use super::super::segment::{CELLS, Ended};
     use super::super::{Joined, Line, Look};
+    use crate::tests::memory;
     use crate::wakes::Wakes;
 
     /// Who looks in front so late that the line has gone on without it takes nothing from behind its
@@ -361,6 +362,28 @@ mod units {
         let (Joined::Granted, 0) = line.join(None, 1, None) else { panic!("the unit is gone") };
         line.finish(late);
         line.finish(next);
+    }
+
+    /// A segment that somebody looks at is given back when that one leaves it: the first becomes the
+    /// spare, the next is freed.
+    #[test]
+    fn who_leaves_last_gives_a_segment_back() {
+        memory::checked(|| {
+            let list = List::new();
+            let mut places: Vec<_> = (0..6 * CELLS).filter_map(|_| list.reserve()).collect();
+            let mut retire_the_first = || {
+                places.drain(..CELLS).for_each(|place| list.ended(place.finish()));
+                let guard = list.first();
+                let retired = list.unlink(None, &guard).flatten().expect("finished, and first");
+                list.hazards().retire(retired);
+                let alive = memory::alive();
+                drop(guard);
+                (alive, memory::alive())
+            };
+            assert_eq!(retire_the_first(), (6, 6));
+            assert_eq!(retire_the_first(), (6, 5));
+            places.into_iter().for_each(|place| list.ended(place.finish()));
+        });
     }
 
     /// An OPEN cell holds what 2^28 threads left, each the most that one may ask for; and more than

@@ -52,7 +52,7 @@ macro_rules! overwrite {
 pub(crate) use overwrite;
 
 /// How many segments there are.
-pub(super) fn alive() -> usize {
+pub(crate) fn alive() -> usize {
     in_yard(|books| books.alive)
 }
 
@@ -69,7 +69,7 @@ pub(super) fn enter(yard: Arc<Yard>) {
 }
 
 /// Runs a model once, and asserts that it freed what it made.
-pub(super) fn checked<T>(model: impl FnOnce() -> T) -> T {
+pub(crate) fn checked<T>(model: impl FnOnce() -> T) -> T {
     enter(Arc::default());
     let result = model();
     assert_eq!(alive(), 0, "segments were leaked");

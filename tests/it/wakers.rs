@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 
 use semafair::Semaphore;
 
+use crate::hooks::Hooked;
 use crate::support::{Wakes, poll};
 
 #[test]
@@ -102,6 +103,18 @@ fn polling_again_with_the_same_waker_keeps_one() {
     sem.add_permits(1);
     assert_eq!(wakes.count(), 1);
     assert_eq!(Arc::strong_count(&wakes), 2, "waking consumes it");
+}
+
+#[test]
+fn polling_again_with_the_same_waker_clones_none() {
+    let sem = Semaphore::new(0);
+    let hooked = Hooked::new();
+    let waker = hooked.waker();
+    let mut future = sem.acquire();
+    assert!(poll(&mut future, &waker).is_pending());
+    hooked.on_clone(|| panic!("it has one already"));
+    assert!(poll(&mut future, &waker).is_pending());
+    hooked.no_more_hooks();
 }
 
 #[test]

@@ -42,7 +42,7 @@ pub(crate) fn draw(sections: &[Measured], folder: &Path) -> Result<Vec<String>> 
 
 /// The colour of a semaphore, the same in all charts; ours is the only dark one.
 fn colour(name: &str) -> RGBColor {
-    const PEERS: [RGBColor; 8] = [
+    const PEERS: [RGBColor; 9] = [
         RGBColor(31, 119, 180),
         RGBColor(255, 127, 14),
         RGBColor(44, 160, 44),
@@ -51,6 +51,7 @@ fn colour(name: &str) -> RGBColor {
         RGBColor(23, 190, 207),
         RGBColor(188, 189, 34),
         RGBColor(160, 160, 160),
+        RGBColor(140, 86, 75),
     ];
     match name {
         Semafair::NAME => BLACK,
