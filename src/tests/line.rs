@@ -130,6 +130,41 @@ mod models {
         a_look_against_unlinking(2);
     }
 
+    /// D2 again, where the retirer has not seen the reader's slot before: nothing but the fences keeps
+    /// it from missing the hazard.
+    fn a_look_against_retiring(guard: fn(&List) -> Guard<'_>) {
+        check(move || {
+            let (list, behind) = finished(1);
+            let guard = guard(&list);
+            let reader = list.clone();
+            let t = thread::spawn(move || {
+                let guard = reader.first();
+                let _ = guard.segment().hint();
+            });
+            thread::yield_now();
+            let unlinked = list.unlink(None, &guard);
+            drop(guard);
+            list.hazards().retire(unlinked.flatten().expect("finished, and nobody else"));
+            t.join().unwrap();
+            list.ended(behind.finish());
+        });
+    }
+
+    /// The reader finds the slot of its first choice free.
+    #[test]
+    fn a_look_at_once_against_retiring() {
+        a_look_against_retiring(|list| {
+            let _first_choice = list.first();
+            list.first()
+        });
+    }
+
+    /// The reader finds the slot of its first choice taken.
+    #[test]
+    fn a_look_elsewhere_against_retiring() {
+        a_look_against_retiring(List::first);
+    }
+
     /// Somebody looks at a segment that another has just appended, and made the first.
     #[test]
     fn a_look_at_a_new_first() {
