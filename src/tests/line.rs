@@ -448,6 +448,30 @@ mod units {
         assert_eq!(cell.finish(), Finish::Watched, "the mark is no part of the units");
     }
 
+    /// Who leaves swallows what is on its way, less what has come since it looked; and where that is
+    /// nothing, it leaves nothing behind.
+    #[test]
+    fn a_sink_for_what_is_still_to_come() {
+        let waiting = || {
+            let cell = Cell::new(false);
+            assert!(matches!(cell.publish(3, None), Published::Waiting));
+            let Look::Waiting(seen) = cell.look() else { panic!("nothing has come") };
+            (cell, seen)
+        };
+        let (cell, seen) = waiting();
+        assert!(matches!(cell.deliver(1), Visited::Short));
+        assert!(cell.vacate(seen, 2).finish.is_none());
+        let Visited::Filled { took: 1, .. } = cell.deliver(5) else { panic!("one is to come") };
+
+        for came in 0..3 {
+            let (cell, seen) = waiting();
+            assert!(matches!(cell.deliver(came), Visited::Short));
+            let came = u32::try_from(came).expect("a few");
+            let vacated = cell.vacate(seen, came);
+            assert_eq!((vacated.over, vacated.finish), (0, Some(Finish::Plain)));
+        }
+    }
+
     /// Whatever the order in which its cells end, a segment ends with the last, and not before.
     #[test]
     fn a_segment_ends_with_its_last_cell() {

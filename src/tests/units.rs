@@ -11,7 +11,7 @@ use std::task::Wake;
 use crate::Semaphore;
 use crate::balance::Balance;
 use crate::line::{Joined, LazyBox, Line, Look};
-use crate::wakes::Wakes;
+use crate::wakes::{BATCH, Wakes};
 
 #[derive(Default)]
 struct Count(AtomicUsize);
@@ -63,6 +63,22 @@ fn a_worn_out_slot_wakes_at_once() {
     assert_eq!(line.deliver(1, &mut Wakes::default()), 0);
     assert_eq!(place.register(&wakers[3]), Look::Granted);
     line.finish(place);
+}
+
+/// Units and permits that are handed on together serve more than a batch of wakers holds.
+#[test]
+fn what_is_handed_on_wakes_more_than_a_batch() {
+    let semaphore = Semaphore::new(0);
+    let counts: [Arc<Count>; BATCH + 1] = Default::default();
+    let wakers = counts.each_ref().map(|count| Waker::from(count.clone()));
+    let mut line = wakers.each_ref().map(|_| Box::pin(semaphore.acquire()));
+    for (future, waker) in line.iter_mut().zip(&wakers) {
+        assert!(future.as_mut().poll(&mut Context::from_waker(waker)).is_pending());
+    }
+    // As whoever leaves does with units that came beyond those to be swallowed.
+    assert!(semaphore.balance.give(BATCH).is_err(), "they are owed");
+    semaphore.hand_on(BATCH as u64, 1);
+    assert_eq!(counts.each_ref().map(|count| count.get()), [1; BATCH + 1]);
 }
 
 /// Nobody can drive the balance so low that it looks closed.
