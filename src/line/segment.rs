@@ -5,8 +5,9 @@
 //!
 //! Nobody counts finished cells: that would be one locked instruction more for each.
 //! Instead one unfinished cell carries the WATCH mark, at first the last. Whoever finishes that
-//! cell hands the mark on to the next unfinished one below, or finds none, and has finished the
-//! segment. All cells above the mark are gone, so handing on costs one pass over a segment's life.
+//! cell hands the mark on to another that is unfinished, or finds none, and has finished the
+//! segment. It looks from the far end: those who leave in order, or in the opposite one, hand it on
+//! once at most.
 
 #![expect(unsafe_code, reason = "follows the segment pointer of an unfinished place")]
 
