@@ -1,17 +1,17 @@
-//! Limits that cannot be reached from outside.
+//! Limits and moments that cannot be reached from outside.
 
 use core::future::Future;
-use core::pin::pin;
-use core::task::{Context, Waker};
+use core::pin::{Pin, pin};
+use core::task::{Context, Poll, Waker};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Wake;
 
-use crate::Semaphore;
 use crate::balance::Balance;
 use crate::line::{Joined, LazyBox, Line, Look};
 use crate::wakes::{BATCH, Wakes};
+use crate::{Acquire, Semaphore, SemaphorePermit};
 
 #[derive(Default)]
 struct Count(AtomicUsize);
@@ -108,6 +108,37 @@ fn a_release_over_the_limit_panics() {
     let message = *dropped.expect_err("one too many").downcast::<String>().expect("a sentence");
     assert!(message.contains("would overflow MAX_PERMITS"), "{message}");
     assert_eq!(semaphore.available_permits(), Semaphore::MAX_PERMITS);
+}
+
+/// Whoever comes to a semaphore whose closer was stopped at once closes it to the end.
+#[test]
+fn anybody_closes_for_one_who_is_stopped() {
+    type Other = fn(&Semaphore, &mut Option<Acquire<'_>>, &mut Option<SemaphorePermit<'_>>);
+    let others: [Other; 6] = [
+        |semaphore, _, _| assert!(semaphore.try_acquire().is_err()),
+        |semaphore, _, _| assert!(poll(&mut semaphore.acquire(), Waker::noop()).is_ready()),
+        |_, waiting, _| assert!(poll(waiting.as_mut().unwrap(), Waker::noop()).is_pending()),
+        |_, waiting, _| *waiting = None,
+        |_, _, permit| *permit = None,
+        |semaphore, _, _| semaphore.add_permits(1),
+    ];
+    for other in others {
+        let semaphore = Semaphore::new(1);
+        let mut permit = Some(semaphore.try_acquire().unwrap());
+        let count = Arc::new(Count::default());
+        let mut sleeps = semaphore.acquire();
+        assert!(poll(&mut sleeps, &Waker::from(count.clone())).is_pending());
+        let mut waiting = Some(semaphore.acquire());
+        assert!(poll(waiting.as_mut().unwrap(), Waker::noop()).is_pending());
+        semaphore.balance.close();
+        other(&semaphore, &mut waiting, &mut permit);
+        assert_eq!(count.get(), 1, "it sleeps for ever");
+        assert!(matches!(poll(&mut sleeps, Waker::noop()), Poll::Ready(Err(_))));
+    }
+}
+
+fn poll<F: Future + Unpin>(future: &mut F, waker: &Waker) -> Poll<F::Output> {
+    Pin::new(future).poll(&mut Context::from_waker(waker))
 }
 
 /// A closed semaphore stays closed, however many permits are added to it, and come back.
