@@ -421,6 +421,42 @@ mod units {
         });
     }
 
+    /// A unit that lies in front, in the place of one who is late, is taken along by who joins, also
+    /// where a hint leads to cells that are satisfied.
+    #[test]
+    fn a_unit_in_front_is_taken_along() {
+        let line = Line::new();
+        let (Joined::Waiting(served), 0) = line.join(None, 1, None) else { panic!("no unit yet") };
+        let late = line.list.reserve().expect("open");
+        assert_eq!(line.deliver(2, &mut Wakes::default()), 0);
+        assert!(served.is_granted());
+        assert_eq!(late.cell().units_left(), Some(1));
+
+        served.segment().set_hint(0); // as a thread does that is late with it
+        let (Joined::Waiting(next), 1) = line.join(None, 1, None) else { panic!("it is stranded") };
+        assert_eq!(line.deliver(1, &mut Wakes::default()), 0);
+        assert!(next.is_granted());
+        [served, late, next].into_iter().for_each(|place| line.finish(place));
+    }
+
+    /// Units wait for the last who asked, and go on with those of whoever comes when others have
+    /// asked behind.
+    #[test]
+    fn units_wait_for_the_last_and_go_on_past_others() {
+        let line = Line::new();
+        let first = line.list.reserve().expect("open");
+        assert_eq!(line.deliver(1, &mut Wakes::default()), 0);
+        assert_eq!(first.cell().units_left(), Some(1), "the last is not passed over");
+        let second = line.list.reserve().expect("open");
+        assert_eq!(line.deliver(1, &mut Wakes::default()), 0);
+        assert_eq!(second.cell().units_left(), Some(2));
+        [first, second].into_iter().for_each(|place| match place.cell().publish(2, None) {
+            Published::Skipped => line.finish(place),
+            Published::Granted { over: 0, finish } => line.list.ended(place.end(finish)),
+            other => panic!("{other:?}"),
+        });
+    }
+
     /// An OPEN cell holds what 2^28 threads left, each the most that one may ask for; and more than
     /// one asks for goes on.
     #[test]
@@ -434,6 +470,12 @@ mod units {
             panic!("there is enough")
         };
         assert_eq!((over, finish), (MOST - u64::from(u32::MAX), Finish::Watched));
+
+        let cell = Cell::new(false);
+        assert!(cell.leave_units(1));
+        let Published::Granted { over: 0, finish: Finish::Plain } = cell.publish(1, None) else {
+            panic!("there is one, and no mark")
+        };
     }
 
     /// The biggest request, all but filled, and filled from more than fits.
@@ -462,6 +504,11 @@ mod units {
         assert!(matches!(cell.deliver(1), Visited::Short));
         assert!(cell.vacate(seen, 2).finish.is_none());
         let Visited::Filled { took: 1, .. } = cell.deliver(5) else { panic!("one is to come") };
+
+        let (cell, seen) = waiting();
+        assert!(cell.vacate(seen, 2).finish.is_none());
+        assert!(matches!(cell.deliver(1), Visited::Short));
+        let Visited::Filled { took: 1, .. } = cell.deliver(1) else { panic!("one is to come") };
 
         for came in 0..3 {
             let (cell, seen) = waiting();

@@ -1,17 +1,20 @@
 //! Limits and moments that cannot be reached from outside.
 
+use core::cell::{Cell, RefCell};
 use core::future::Future;
 use core::pin::{Pin, pin};
 use core::task::{Context, Poll, Waker};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Wake;
 
+use super::steps::watched;
 use crate::balance::Balance;
-use crate::line::{Joined, LazyBox, Line, Look};
+use crate::line::{CELLS, Joined, LazyBox, Line, Look};
 use crate::wakes::{BATCH, Wakes};
-use crate::{Acquire, Semaphore, SemaphorePermit};
+use crate::{Acquire, AcquireOwned, Semaphore, SemaphorePermit};
 
 #[derive(Default)]
 struct Count(AtomicUsize);
@@ -139,6 +142,120 @@ fn anybody_closes_for_one_who_is_stopped() {
 
 fn poll<F: Future + Unpin>(future: &mut F, waker: &Waker) -> Poll<F::Output> {
     Pin::new(future).poll(&mut Context::from_waker(waker))
+}
+
+/// Polls, and keeps what comes of it from being given back.
+fn is_granted(future: &mut AcquireOwned) -> bool {
+    match poll(future, Waker::noop()) {
+        Poll::Ready(Ok(permit)) => {
+            permit.forget();
+            true
+        }
+        _ => false,
+    }
+}
+
+/// Does something before the step of this number in what is run; says whether there is such a step.
+fn before_step(number: usize, between: Box<dyn Fn()>, run: impl FnOnce()) -> bool {
+    let steps = Rc::new(Cell::new(0));
+    let taken = steps.clone();
+    let on_step = move || {
+        steps.set(steps.get() + 1);
+        if steps.get() == number {
+            between();
+        }
+    };
+    watched(on_step, run);
+    taken.get() >= number
+}
+
+/// A permit and a close come in between when a waiter leaves. The permit is for who stays if the
+/// other has withdrawn its demand before; otherwise nobody is served after the close.
+#[test]
+fn nobody_is_served_after_a_close_that_finds_one_leaving() {
+    for step in 1.. {
+        let semaphore = Arc::new(Semaphore::new(0));
+        let mut leaves = semaphore.clone().acquire_owned();
+        let mut stays = semaphore.clone().acquire_owned();
+        assert!(!is_granted(&mut leaves) && !is_granted(&mut stays));
+
+        let for_who_stays = Rc::new(Cell::new(false));
+        let between = {
+            let (semaphore, for_who_stays) = (semaphore.clone(), for_who_stays.clone());
+            move || {
+                for_who_stays.set(semaphore.balance.load().owed() == 1);
+                semaphore.add_permits(1);
+                // Whoever closes is stopped before it goes through the line.
+                semaphore.balance.close();
+            }
+        };
+        let came = before_step(step, Box::new(between), || drop(leaves));
+        if !came {
+            return;
+        }
+        let granted = is_granted(&mut stays);
+        assert_eq!(granted, for_who_stays.get(), "at step {step}");
+        assert_eq!(semaphore.available_permits() + usize::from(granted), 1, "at step {step}");
+    }
+}
+
+/// Somebody joins while a unit is left for one in front who is stopped.
+#[test]
+fn one_who_comes_as_a_unit_is_left_in_front_is_served() {
+    for step in 1.. {
+        let line = Rc::new(Line::new());
+        // It has a place, and has not published there.
+        let Err(Some(stopped)) = line.join_at_once(1, Waker::noop()) else {
+            panic!("it has a place")
+        };
+        let came_to = Rc::new(RefCell::new(None));
+        let between = {
+            let (line, came_to) = (line.clone(), came_to.clone());
+            move || came_to.replace(Some(line.join(None, 1, None)))
+        };
+        let came = before_step(step, Box::new(move || drop(between())), || {
+            assert_eq!(line.deliver(1, &mut Wakes::default()), 0);
+        });
+        let Some((joined, in_hand)) = came_to.take() else {
+            line.finish(stopped);
+            assert!(!came);
+            return;
+        };
+        if in_hand > 0 {
+            assert_eq!(line.deliver(in_hand, &mut Wakes::default()), 0);
+        }
+        if let Joined::Waiting(place) = joined {
+            assert!(place.is_granted(), "at step {step}");
+            line.finish(place);
+        }
+        line.finish(stopped);
+    }
+}
+
+/// Somebody joins while a unit goes from the end of one segment to the next.
+#[test]
+fn one_who_comes_as_the_tail_moves_on_is_served() {
+    for step in 1.. {
+        let semaphore = Arc::new(Semaphore::new(0));
+        let mut line: Vec<_> = (0..CELLS).map(|_| semaphore.clone().acquire_owned()).collect();
+        line.iter_mut().for_each(|future| assert!(poll(future, Waker::noop()).is_pending()));
+        // One who asked, and was stopped before it took a place.
+        assert!(semaphore.balance.take(1).is_err());
+
+        let comes = Rc::new(RefCell::new(semaphore.clone().acquire_owned()));
+        let at_once = Rc::new(Cell::new(false));
+        let between = {
+            let (comes, at_once) = (comes.clone(), at_once.clone());
+            move || at_once.set(is_granted(&mut comes.borrow_mut()))
+        };
+        let came = before_step(step, Box::new(between), || semaphore.add_permits(CELLS + 1));
+        if !came {
+            return;
+        }
+        assert!(line.iter_mut().all(is_granted), "at step {step}");
+        assert!(at_once.get() || is_granted(&mut comes.borrow_mut()), "at step {step}");
+        assert_eq!(semaphore.balance.load().owed(), 1, "at step {step}");
+    }
 }
 
 /// A closed semaphore stays closed, however many permits are added to it, and come back.
