@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Wake;
 
 use super::steps::watched;
-use crate::balance::Balance;
+use crate::balance::{Balance, Withdrawn};
 use crate::line::{CELLS, Joined, LazyBox, Line, Look};
 use crate::wakes::{BATCH, Wakes};
 use crate::{Acquire, AcquireOwned, Semaphore, SemaphorePermit};
@@ -144,6 +144,15 @@ fn poll<F: Future + Unpin>(future: &mut F, waker: &Waker) -> Poll<F::Output> {
     Pin::new(future).poll(&mut Context::from_waker(waker))
 }
 
+/// Of what a waiter misses, so much is on its way as the balance does not owe.
+#[test]
+fn what_is_on_its_way_is_to_be_swallowed() {
+    for (owed, missing, swallow) in [(5, 3, 0), (3, 3, 0), (1, 3, 2), (0, 3, 3), (-7, 3, 3)] {
+        let withdrawn = Balance::owing(owed).withdraw(missing);
+        assert_eq!(withdrawn, Withdrawn::Open { swallow }, "{owed} owed, {missing} missing");
+    }
+}
+
 /// Polls, and keeps what comes of it from being given back.
 fn is_granted(future: &mut AcquireOwned) -> bool {
     match poll(future, Waker::noop()) {
@@ -211,9 +220,9 @@ fn one_who_comes_as_a_unit_is_left_in_front_is_served() {
         let came_to = Rc::new(RefCell::new(None));
         let between = {
             let (line, came_to) = (line.clone(), came_to.clone());
-            move || came_to.replace(Some(line.join(None, 1, None)))
+            move || *came_to.borrow_mut() = Some(line.join(None, 1, None))
         };
-        let came = before_step(step, Box::new(move || drop(between())), || {
+        let came = before_step(step, Box::new(between), || {
             assert_eq!(line.deliver(1, &mut Wakes::default()), 0);
         });
         let Some((joined, in_hand)) = came_to.take() else {
