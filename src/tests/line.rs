@@ -377,7 +377,7 @@ mod units {
     use super::super::list::List;
     use super::super::outcome::{Finish, Published, Visited};
     use super::super::segment::{CELLS, Ended};
-    use super::super::{Joined, Line, Look};
+    use super::super::{Joined, Line, Look, Place};
     use crate::tests::memory;
     use crate::wakes::Wakes;
 
@@ -488,6 +488,24 @@ mod units {
         let Visited::Ended { took: 1, .. } = cell.deliver(u64::MAX) else { panic!("it is full") };
         assert_eq!(cell.look(), Look::Granted);
         assert_eq!(cell.finish(), Finish::Watched, "the mark is no part of the units");
+    }
+
+    /// A segment that is used again is as one that was just made: the mark is on its last cell alone.
+    #[test]
+    fn the_spare_segment_is_as_new() {
+        let list = List::new();
+        let mut places: Vec<_> = (0..2 * CELLS).filter_map(|_| list.reserve()).collect();
+        places.drain(..CELLS).for_each(|place| list.ended(place.finish()));
+        let guard = list.first();
+        let retired = list.unlink(None, &guard).flatten().expect("finished, and first");
+        drop(guard);
+        list.hazards().retire(retired);
+
+        let again: Vec<_> = (0..CELLS).filter_map(|_| list.reserve()).collect();
+        let marked = |place: &Place| place.cell().finish() == Finish::Watched;
+        let last = |place: &Place| place.index() == CELLS - 1;
+        assert!(again.iter().all(|place| marked(place) == last(place)));
+        places.into_iter().for_each(|place| list.ended(place.finish()));
     }
 
     /// Who leaves swallows what is on its way, less what has come since it looked; and where that is
