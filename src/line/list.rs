@@ -41,7 +41,7 @@ impl List {
         }
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, not(semafair_shuttle)))]
     pub(super) fn hazards(&self) -> &Hazards {
         &self.hazards
     }
