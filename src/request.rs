@@ -199,7 +199,7 @@ impl Request {
         self.poll_on(semaphore, cx)
     }
 
-    /// The same, where it is not as usual.
+    /// [`Request::poll_again`] where it is not as usual.
     #[cold]
     #[track_caller]
     fn poll_on(

@@ -285,7 +285,7 @@ impl Semaphore {
     #[inline]
     #[track_caller]
     pub(crate) fn check_request(permits: u32) {
-        if usize::try_from(permits).is_ok_and(|permits| permits > Self::MAX_PERMITS) {
+        if permits as usize > Self::MAX_PERMITS {
             Self::too_many();
         }
     }

@@ -35,20 +35,6 @@ pub(crate) fn dekker() {
     loom::sync::atomic::fence(SeqCst);
 }
 
-/// A number that tends to differ from thread to thread, and to stay for a thread.
-#[inline]
-pub(crate) fn some_of_thread() -> usize {
-    if cfg!(test) {
-        // A model must do the same each time; and threads that meet in a slot are what is tested.
-        return 0;
-    }
-    let here = 0_u8;
-    // Stacks are some pages apart; a multiplication by 2^32 / phi mixes what is above.
-    #[expect(clippy::cast_possible_truncation, reason = "low bits are as good")]
-    let page = (core::ptr::from_ref(&here).addr() >> 14) as u32;
-    (page.wrapping_mul(0x9E37_79B9) >> 16) as usize
-}
-
 /// Declares a `const fn` that is a plain `fn` for loom, whose atomics cannot be made in `const`.
 macro_rules! const_fn {
     ($(#[$meta:meta])* $vis:vis const fn $($rest:tt)*) => {

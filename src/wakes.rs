@@ -58,13 +58,6 @@ impl Wakes {
             }
         }
     }
-
-    fn finish(&mut self) {
-        self.wake();
-        if let Some(panic) = self.panic.take() {
-            pass_on(panic);
-        }
-    }
 }
 
 /// Wakes the only one that there is to be woken.
@@ -84,7 +77,10 @@ fn wake(waker: Waker) -> std::thread::Result<()> {
 
 impl Drop for Wakes {
     fn drop(&mut self) {
-        self.finish();
+        self.wake();
+        if let Some(panic) = self.panic.take() {
+            pass_on(panic);
+        }
     }
 }
 

@@ -134,7 +134,7 @@ impl Cell {
         Published::Skipped
     }
 
-    /// The same in a cell that is as it was made by [`Cell::new`]; otherwise `false`.
+    /// [`Cell::publish`] in a cell that is as it was made by [`Cell::new`]; otherwise `false`.
     ///
     /// Transition: `OPEN(0) -> PARKED(units)` (waiter).
     #[inline]
@@ -182,7 +182,7 @@ impl Cell {
         }
     }
 
-    /// The same where whoever stands here sleeps, and misses just so many; otherwise `None`.
+    /// [`Cell::deliver`] where whoever stands here sleeps, and misses just so many; otherwise `None`.
     ///
     /// Transition: `PARKED(units) -> DONE` (deliverer, whose the waker then is).
     #[inline]
@@ -362,7 +362,7 @@ impl Cell {
         }
     }
 
-    /// The same where nothing is on its way, and nothing has come since; otherwise `None`.
+    /// [`Cell::vacate`] where nothing is on its way, and nothing has come since; otherwise `None`.
     ///
     /// Transition: `PARKED(r), AWAKE(r) -> GONE` (waiter).
     #[inline]

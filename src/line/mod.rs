@@ -227,7 +227,7 @@ impl Place {
         self.cell().look()
     }
 
-    /// The same, and `waker` is whom to wake when that changes.
+    /// What has become of the waiter here, and `waker` is whom to wake when that changes.
     pub(crate) fn register(&mut self, waker: &Waker) -> Look {
         self.cell().register(waker)
     }

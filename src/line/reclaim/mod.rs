@@ -22,7 +22,7 @@ use std::boxed::Box;
 use super::cell::Cell;
 use super::segment::{Retired, Segment, Tail};
 use crate::seeded;
-use crate::sync::{AcqRel, AtomicPtr, Relaxed, Release, SeqCst, dekker, some_of_thread};
+use crate::sync::{AcqRel, AtomicPtr, Relaxed, Release, SeqCst, dekker};
 
 pub(crate) use self::lazy_box::LazyBox;
 use self::pool::{Spare, allocate, free};
@@ -140,7 +140,8 @@ impl Hazards {
         Guard { hazards: self, slot, segment }.validate(source)
     }
 
-    /// The same in the usual case: the slot of first choice is free, and the source stays as it is.
+    /// [`Hazards::protect`] in the usual case: the slot of first choice is free, and the source stays
+    /// as it is. Otherwise nothing is protected.
     #[inline]
     pub(super) fn protect_at_once(&self, source: Source<'_>) -> Option<Guard<'_>> {
         let segment = source.read()?;
@@ -199,6 +200,20 @@ impl Hazards {
     }
 }
 
+/// A number that tends to differ from thread to thread, and to stay for a thread.
+#[inline]
+fn some_of_thread() -> usize {
+    if cfg!(test) {
+        // A model must do the same each time; and threads that meet in a slot are what is tested.
+        return 0;
+    }
+    let here = 0_u8;
+    // Stacks are some pages apart; a multiplication by 2^32 / phi mixes what is above.
+    #[expect(clippy::cast_possible_truncation, reason = "low bits are as good")]
+    let page = (ptr::from_ref(&here).addr() >> 14) as u32;
+    (page.wrapping_mul(0x9E37_79B9) >> 16) as usize
+}
+
 /// Protects one segment from being freed.
 #[derive(Debug)]
 pub(super) struct Guard<'a> {
@@ -208,16 +223,17 @@ pub(super) struct Guard<'a> {
 }
 
 impl Guard<'_> {
-    /// The same, for when its end is near: see [`Segment::hand_on`].
-    pub(super) fn pointer(&self) -> NonNull<Segment> {
-        self.segment
-    }
-
+    /// What is protected.
     #[inline]
     pub(super) fn segment(&self) -> &Segment {
         // SAFETY: `validate` was true: the source led here after the hazard was set, so whoever
         // retires this segment reads the hazard and does not free it (D2).
         unsafe { self.segment.as_ref() }
+    }
+
+    /// The same as a pointer, which may outlive the segment: see [`Segment::hand_on`].
+    pub(super) fn pointer(&self) -> NonNull<Segment> {
+        self.segment
     }
 
     /// Protects what `source` leads to now, instead; `None` if that is null.
@@ -228,30 +244,17 @@ impl Guard<'_> {
         self.validate(source)
     }
 
-    /// Reads the source until what it says is what we protect.
-    #[inline]
+    /// Follows the source until what it says is what we protect.
     fn validate(mut self, source: Source<'_>) -> Option<Self> {
-        dekker();
-        match source.read() {
-            Some(segment) if segment == self.segment => {
-                // The same address, but perhaps another segment than was read before.
-                self.segment = segment;
-                Some(self)
-            }
-            _ => self.follow(source),
-        }
-    }
-
-    #[cold]
-    fn follow(mut self, source: Source<'_>) -> Option<Self> {
         loop {
+            dekker();
             let segment = source.read()?;
             if segment == self.segment {
+                // The same address, but perhaps another segment than was read before.
                 self.segment = segment;
                 return Some(self);
             }
             self.set(segment);
-            dekker();
         }
     }
 
