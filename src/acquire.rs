@@ -20,12 +20,34 @@ use crate::semaphore::Semaphore;
 /// # Cancel safety
 ///
 /// Dropping it takes constant time, frees its place in the line at once, and hands on whatever it
-/// had: its units if it was filled up in part, all its permits if they were granted already.
-/// Whoever asks again stands at the end of the line.
+/// had: what was put aside for it, or all its permits if they were granted already. Whoever asks
+/// again stands at the end of the line.
 ///
 /// # Panics
 ///
-/// If it is polled after it returned [`Poll::Ready`].
+/// If it is polled after it returned [`Poll::Ready`]; and where [`Semaphore::acquire_many`] says. Dropping
+/// it may wake others, as the drop of a guard does, with the same panics.
+///
+/// # Examples
+///
+/// In a struct, without a box:
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// use semafair::{Acquire, Semaphore};
+///
+/// struct Call<'a> {
+///     line: Acquire<'a>,
+/// }
+///
+/// let semaphore = Semaphore::new(1);
+/// let mut call = Call { line: semaphore.acquire() };
+/// let permit = (&mut call.line).await.unwrap();
+/// assert_eq!(semaphore.available_permits(), 0);
+/// # drop(permit);
+/// # }
+/// ```
 #[must_use = "futures do nothing unless polled"]
 pub struct Acquire<'a> {
     semaphore: &'a Semaphore,
@@ -35,11 +57,15 @@ pub struct Acquire<'a> {
 /// Waits for permits, and keeps the semaphore alive; made by [`Semaphore::acquire_owned`] and
 /// [`Semaphore::acquire_many_owned`].
 ///
-/// Otherwise it is as [`Acquire`].
+/// It may be stored and moved as [`Acquire`] may.
+///
+/// # Cancel safety
+///
+/// As [`Acquire`].
 ///
 /// # Panics
 ///
-/// If it is polled after it returned [`Poll::Ready`].
+/// Where [`Acquire`] does.
 #[must_use = "futures do nothing unless polled"]
 pub struct AcquireOwned {
     /// `None` once it has returned.
@@ -119,6 +145,10 @@ impl Semaphore {
     ///
     /// [`AcquireError`] if the semaphore is closed before the permit is granted.
     ///
+    /// # Panics
+    ///
+    /// As [`acquire_many`](Semaphore::acquire_many).
+    ///
     /// # Examples
     ///
     /// ```
@@ -186,6 +216,10 @@ impl Semaphore {
     /// # Errors
     ///
     /// [`AcquireError`] if the semaphore is closed before the permit is granted.
+    ///
+    /// # Panics
+    ///
+    /// As [`acquire_many`](Semaphore::acquire_many).
     ///
     /// # Examples
     ///

@@ -11,8 +11,14 @@ use crate::semaphore::Semaphore;
 /// Made by [`Semaphore::acquire`], [`Semaphore::try_acquire`] and the like. It never has more than
 /// [`Semaphore::MAX_PERMITS`].
 ///
-/// Dropping it never blocks. If a waker that it wakes panics, the panic comes out of the drop
-/// after everybody else was woken and all permits are accounted for.
+/// Dropping it never blocks.
+///
+/// # Panics
+///
+/// If a waker panics that the drop wakes: the panic comes out after everybody else was woken, and all
+/// permits are accounted for. And if more than [`Semaphore::MAX_PERMITS`] would be free, since
+/// others were added while this was held: its permits are lost then. In a thread that is panicking
+/// already, the first is swallowed; the second ends the process.
 #[must_use = "the permits are given back at once if this is dropped"]
 #[clippy::has_significant_drop]
 #[derive(Debug)]
@@ -23,8 +29,12 @@ pub struct SemaphorePermit<'a> {
 
 /// Permits of a semaphore behind an [`Arc`], given back when dropped.
 ///
-/// Made by [`Semaphore::acquire_owned`], [`Semaphore::try_acquire_owned`] and the like; otherwise
-/// as [`SemaphorePermit`]. It keeps the semaphore alive.
+/// Made by [`Semaphore::acquire_owned`], [`Semaphore::try_acquire_owned`] and the like. It keeps the
+/// semaphore alive.
+///
+/// # Panics
+///
+/// Where the drop of a [`SemaphorePermit`] does.
 #[must_use = "the permits are given back at once if this is dropped"]
 #[clippy::has_significant_drop]
 #[derive(Debug)]
@@ -189,7 +199,8 @@ impl Semaphore {
 
     /// Takes `n` permits if so many are free now, all of them or none.
     ///
-    /// It never takes permits before somebody who waits, and does not wait itself. A failure is a
+    /// It never takes permits before somebody who waits, and does not wait itself. `n == 0` is granted,
+    /// unless the semaphore is closed. A failure is a
     /// place in the total order as well: what happened before the permits were taken that are
     /// missing here is visible afterwards.
     ///

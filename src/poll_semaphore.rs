@@ -50,6 +50,10 @@ impl PollSemaphore {
     }
 
     /// Closes the semaphore, as [`Semaphore::close`] does.
+    ///
+    /// # Panics
+    ///
+    /// Where that does.
     pub fn close(&self) {
         self.semaphore.close();
     }
@@ -67,6 +71,15 @@ impl PollSemaphore {
     }
 
     /// Polls for a permit. It is [`poll_acquire_many`](Self::poll_acquire_many) of one.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`poll_acquire_many`](Self::poll_acquire_many).
+    ///
+    /// # Panics
+    ///
+    /// Where [`poll_acquire_many`](Self::poll_acquire_many) does.
+    #[track_caller]
     pub fn poll_acquire(&mut self, cx: &mut Context<'_>) -> Poll<Option<OwnedSemaphorePermit>> {
         self.poll_acquire_many(cx, 1)
     }
@@ -78,8 +91,11 @@ impl PollSemaphore {
     /// - `Ready(Some(_))`: here they are. The next call is a new request.
     /// - `Ready(None)`: the semaphore is closed.
     ///
-    /// Called with another number while a request is pending, it gives up that request with its
-    /// place, and makes a new one at the end of the line.
+    /// # Cancel safety
+    ///
+    /// The request stays pending between calls: whoever stops to poll keeps its place, until this is
+    /// dropped or called with another number. Then that request is given up with its place, and a
+    /// new one is made at the end of the line.
     ///
     /// # Panics
     ///

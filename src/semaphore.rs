@@ -20,22 +20,29 @@ const TOO_MANY: &str = match usize::BITS {
 /// guard that they return gives them back when it is dropped. It takes 16 bytes, can be made in a
 /// `static`, and allocates nothing until somebody has to wait.
 ///
-/// Names and meanings are those of `tokio::sync::Semaphore`. Where they differ, it says so below.
+/// Names and meanings are those of `tokio::sync::Semaphore`; see [where they
+/// differ](#differences-from-tokio).
 ///
 /// # Fairness
 ///
 /// Waiters are served in the order in which they were first polled, whatever they ask for; first
-/// polls that overlap count in either order. Permits
-/// that come back are put aside for whoever stands at the head of the line until it has all it
-/// asked for, so nobody is starved by others that ask for fewer. Nobody who comes later is served
-/// before, [`try_acquire`] included.
+/// polls that overlap count in either order. Permits that come back are put aside for whoever
+/// stands at the head of the line until it has all it asked for, so nobody is starved by others
+/// that ask for fewer. Nobody who comes later is served before, [`try_acquire`] included.
 ///
 /// # Cancel safety
 ///
-/// Dropping an acquire future takes constant time. It leaves the line at once, hands on to others
-/// whatever it had, and its memory does not stay behind, even if the head of the line waits for
-/// hours. Constant, that is, on average: one drop in very many tidies up after the others, in time
-/// proportional to the number of waiters.
+/// Dropping an acquire future takes constant time. It leaves the line at once, and hands on to
+/// others whatever it had. Constant, that is, on average: one drop in very many tidies up after the
+/// others, in time proportional to the number of waiters.
+///
+/// Memory of those who left goes back without waiting for the head of the line, or for a release: in
+/// blocks of 31 places, when all 31 have been left and such blocks are a third of the line. So what a
+/// line takes is bounded by who is in it: 816 bytes for each block with somebody in it, half as much
+/// again, and up to three blocks.
+///
+/// A future that is forgotten ([`mem::forget`](core::mem::forget)) while it waits keeps its place,
+/// and has its turn: then the permits are lost, and so are 816 bytes.
 ///
 /// # Memory ordering
 ///
@@ -46,13 +53,14 @@ const TOO_MANY: &str = match usize::BITS {
 /// # Progress
 ///
 /// All operations are lock-free in the formal sense: there is no mutex and no waiting loop, and a
-/// thread that is stopped for ever at any instruction keeps no other from coming to the end of what
-/// it does. It withholds at most the permits that it carries at that moment and its own place, and a
+/// thread that is stopped for ever at any instruction keeps no call of another from coming to its
+/// end. It withholds at most the permits that it carries at that moment, its own place, the wakes
+/// that it was about to give (to those to whom these permits go, or, in `close`, to up to 32), and a
 /// constant amount of memory. Permits that are on their way to waiters are theirs, and they learn of
 /// it from the thread that carries them: while it is stopped, so many permits are missing at the end
-/// of the line. One that is stopped in `close` may be about to wake up to 32 others. (An
-/// allocator that locks is beyond our reach: one waiter in 31 allocates, and one frees.) Where
-/// nobody waits, an acquire takes one atomic read-modify-write, and so does the drop of a guard.
+/// of the line. (An allocator that locks is beyond our reach: at most one waiter in 31 allocates, and
+/// one frees.) Where nobody waits, an acquire takes one atomic read-modify-write, and so does the
+/// drop of a guard.
 ///
 /// # Wakers
 ///
@@ -67,8 +75,23 @@ const TOO_MANY: &str = match usize::BITS {
 /// whenever the future is polled (tokio returns an error then); all others are refused. Requests
 /// that ended by it no longer count: [`available_permits`] tells what is free, whether or not their
 /// futures have been polled since. (What had been put aside for one that wanted more comes back when
-/// that one is polled or dropped.) An acquire that is refused while the semaphore is
-/// being closed may make it tell less for a moment.
+/// that one is polled or dropped.) An acquire of a closed semaphore has what it asks for until it is
+/// refused: for that moment, `available_permits` and `forget_permits` may find as many fewer.
+///
+/// # Differences from tokio
+///
+/// - `acquire` and the like are no `async fn`s: they return named types, [`Acquire`] and
+///   [`AcquireOwned`], which are `Unpin` and may be stored and moved.
+/// - A permit that was granted before `close` stays granted.
+/// - A waker that panics loses no permit, and leaves nobody else asleep.
+/// - Adding or merging beyond [`MAX_PERMITS`](Self::MAX_PERMITS) is found before anything changes.
+/// - More than 2<sup>59</sup> permits cannot be waited for at a time.
+/// - It takes no part in tokio's cooperative scheduling: a task that acquires in a loop, and never
+///   has to wait, never yields by that. `tokio::task::consume_budget` in the loop does.
+/// - It reports nothing to `tracing`, and so to `tokio-console`.
+///
+/// [`Acquire`]: crate::Acquire
+/// [`AcquireOwned`]: crate::AcquireOwned
 ///
 /// # Examples
 ///
@@ -123,8 +146,9 @@ pub struct Semaphore {
 impl Semaphore {
     /// The most permits that a semaphore can have: `usize::MAX >> 3`.
     ///
-    /// Whatever would exceed it panics before anything has changed; only where guards were held while
-    /// permits were added, and dropping one would exceed it, the permits of that guard are lost.
+    /// Whatever would exceed it panics before anything has changed. The drop of a guard panics, too,
+    /// where permits were added while it was held and it would exceed this: its permits are lost
+    /// then.
     pub const MAX_PERMITS: usize = balance::MAX_PERMITS;
 
     const_fn! {

@@ -1,5 +1,4 @@
-//! What the sources promise about themselves, which no compiler checks. The rules are those of the
-//! style guide: see CONTRIBUTING.md.
+//! What the sources promise about themselves, which no compiler checks. CONTRIBUTING.md has the rules.
 
 mod source;
 
@@ -46,7 +45,7 @@ const UNSAFE: [&str; 6] = [
     "line/reclaim/pool",
 ];
 
-/// The only file that may name the atomics of the standard library, or loom.
+/// The only file that may name the atomics of the standard library, loom's or shuttle's.
 const ATOMICS: &str = "sync";
 
 /// The variants of `Ordering` that are for atomics.
@@ -147,16 +146,16 @@ fn unsafe_is_confined() {
     none(&violations);
 }
 
-/// The paths in a file that name atomics of the standard library, or loom.
+/// The paths in a file that name atomics of the standard library, loom or shuttle.
 fn foreign_atomics(source: &Source) -> Vec<String> {
     let foreign = |path: &String| {
-        let std = ["core::sync::atomic", "std::sync::atomic", "loom"];
-        std.iter().any(|std| {
-            let rest = path.strip_prefix(std);
+        let roots = ["core::sync::atomic", "std::sync::atomic", "loom", "shuttle"];
+        roots.iter().any(|root| {
+            let rest = path.strip_prefix(root);
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
         })
     };
-    source.paths(&["core", "std", "loom"]).into_iter().filter(foreign).collect()
+    source.paths(&["core", "std", "loom", "shuttle"]).into_iter().filter(foreign).collect()
 }
 
 #[test]
