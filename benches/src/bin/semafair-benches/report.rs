@@ -1,6 +1,7 @@
 //! The results as Markdown.
 
 use std::fmt::{self, Display, Formatter};
+use std::process::Command;
 
 use semafair_benches::{ForEach, Semafair, Semaphore, Tokio, for_each};
 
@@ -73,7 +74,8 @@ impl Display for Report {
             f,
             "Ratios are to tokio's time for the same work, lower is faster: the median over rounds \
              in which all semaphores took their turns, for semafair with the middle half of them in \
-             brackets. `–` stands where an operation is lacking, `slow` where ten thousand of them, or \
+             brackets; *goal* is what it set out for, and `src/line/README.md` says what is in the way \
+             where that was not reached. `–` stands where an operation is lacking, `slow` where ten thousand of them, or \
              more, would take over {PATIENCE:?} each. On another machine, or at another hour, all of it \
              differs."
         )?;
@@ -192,7 +194,7 @@ fn versions() -> Vec<String> {
     semaphores().into_iter().filter_map(version).collect()
 }
 
-/// Processors, their model and the system, as far as they can be found.
+/// Processors, their model, the system and the compiler, as far as they can be found.
 fn machine() -> String {
     let cores = std::thread::available_parallelism().map_or("?".into(), |cores| cores.to_string());
     let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
@@ -200,5 +202,12 @@ fn machine() -> String {
         .lines()
         .find_map(|line| line.strip_prefix("model name")?.split_once(": "))
         .map_or("unknown processor", |(_, model)| model);
-    format!("{cores} cores, {model}, {}", std::env::consts::OS)
+    format!("{cores} cores, {model}, {}, {}", std::env::consts::OS, compiler())
+}
+
+/// The compiler that cargo takes here.
+fn compiler() -> String {
+    let version = Command::new("rustc").arg("--version").output();
+    let version = version.ok().and_then(|output| String::from_utf8(output.stdout).ok());
+    version.map_or("unknown compiler".into(), |version| version.trim().into())
 }
