@@ -1,4 +1,7 @@
 //! One request for permits, from its first poll to its end: the protocol between balance and line.
+//!
+//! `#[cold]`, here and elsewhere, is not said of what is rare, but of what is not to be inlined into the
+//! way of those who need not wait.
 
 use core::task::{Context, Poll, Waker};
 
