@@ -91,9 +91,10 @@ impl List {
         let Some(guard) = self.hazards.protect(Source::Tail(&self.tail)) else {
             unreachable!("the tail is never null");
         };
-        // What is protected is the tail's segment of just now.
+        // `full` may be at the address where a segment was before, and will be again: the one that is
+        // protected is linked, so if it is `full`'s, it is the one that the tail is in.
         let tail = self.tail.load();
-        if tail != full {
+        if tail != full || tail.segment() != guard.pointer().as_ptr() {
             return Err(tail);
         }
         let first = Position::new(self.next_or_new(guard.segment()), 0);

@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::boxed::Box;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::{Arc, Mutex};
 use std::vec::Vec;
 
@@ -19,6 +19,19 @@ struct Books {
 std::thread_local! {
     // Loom and shuttle run all threads of a model on the thread that called them.
     static YARD: RefCell<Arc<Yard>> = RefCell::default();
+    static REUSES: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether a segment that was freed comes back at the same address. Otherwise it is buried, and
+/// whoever is late with it is found out.
+pub(crate) fn reuses() -> bool {
+    REUSES.get()
+}
+
+/// From now on, this thread uses segments again, or does not.
+#[cfg(not(any(semafair_loom, semafair_shuttle)))]
+pub(super) fn set_reuses(reuses: bool) {
+    REUSES.set(reuses);
 }
 
 fn in_yard<T>(f: impl FnOnce(&mut Books) -> T) -> T {

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Wake;
 
+use super::memory;
 use super::steps::watched;
 use crate::balance::{Balance, Withdrawn};
 use crate::line::{CELLS, Joined, LazyBox, Line, Look};
@@ -165,17 +166,30 @@ fn is_granted(future: &mut AcquireOwned) -> bool {
 }
 
 /// Does something before the step of this number in what is run; says whether there is such a step.
-fn before_step(number: usize, between: Box<dyn Fn()>, run: impl FnOnce()) -> bool {
-    let steps = Rc::new(Cell::new(0));
-    let taken = steps.clone();
-    let on_step = move || {
-        steps.set(steps.get() + 1);
-        if steps.get() == number {
+fn before_step(number: usize, between: impl Fn() + 'static, run: impl FnOnce()) -> bool {
+    let on_step = move |step| {
+        if step == number {
             between();
         }
     };
-    watched(on_step, run);
-    taken.get() >= number
+    at_steps(on_step, run) >= number
+}
+
+/// Does something before each step of what is run, by its number; says how many there are. The
+/// steps of what is done then do not count.
+fn at_steps(on_step: impl Fn(usize) + 'static, run: impl FnOnce()) -> usize {
+    let steps = Rc::new(Cell::new(0));
+    let taken = steps.clone();
+    let between = Cell::new(false);
+    let next = move || {
+        if !between.replace(true) {
+            steps.set(steps.get() + 1);
+            on_step(steps.get());
+            between.set(false);
+        }
+    };
+    watched(next, run);
+    taken.get()
 }
 
 /// A permit and a close come in between when a waiter leaves. The permit is for who stays if the
@@ -198,7 +212,7 @@ fn nobody_is_served_after_a_close_that_finds_one_leaving() {
                 semaphore.balance.close();
             }
         };
-        let came = before_step(step, Box::new(between), || drop(leaves));
+        let came = before_step(step, between, || drop(leaves));
         if !came {
             return;
         }
@@ -222,7 +236,7 @@ fn one_who_comes_as_a_unit_is_left_in_front_is_served() {
             let (line, came_to) = (line.clone(), came_to.clone());
             move || *came_to.borrow_mut() = Some(line.join(None, 1, None))
         };
-        let came = before_step(step, Box::new(between), || {
+        let came = before_step(step, between, || {
             assert_eq!(line.deliver(1, &mut Wakes::default()), 0);
         });
         let Some((joined, in_hand)) = came_to.take() else {
@@ -257,7 +271,7 @@ fn one_who_comes_as_the_tail_moves_on_is_served() {
             let (comes, at_once) = (comes.clone(), at_once.clone());
             move || at_once.set(is_granted(&mut comes.borrow_mut()))
         };
-        let came = before_step(step, Box::new(between), || semaphore.add_permits(CELLS + 1));
+        let came = before_step(step, between, || semaphore.add_permits(CELLS + 1));
         if !came {
             return;
         }
@@ -265,6 +279,66 @@ fn one_who_comes_as_the_tail_moves_on_is_served() {
         assert!(at_once.get() || is_granted(&mut comes.borrow_mut()), "at step {step}");
         assert_eq!(semaphore.balance.load().owed(), 1, "at step {step}");
     }
+}
+
+/// Somebody who joins is stopped twice. First the segment in which it saw the tail is used up, and
+/// goes; then it comes back, at the same address, at the end of the line.
+#[test]
+fn one_who_joins_as_the_last_segment_comes_back_has_a_place_of_its_own() {
+    memory::set_reuses(true);
+    let pairs = (1..).map(|first| {
+        let comes_back = |&second: &usize| comes_back_while_one_joins(first, second);
+        (first + 1..).take_while(comes_back).count()
+    });
+    assert!(pairs.take_while(|&seconds| seconds > 0).count() > 5, "so many steps it takes");
+    memory::set_reuses(false);
+}
+
+/// The two stops are before these steps; `false` if there is no second.
+fn comes_back_while_one_joins(first: usize, second: usize) -> bool {
+    let semaphore = Arc::new(Semaphore::new(0));
+    let line = Rc::new(RefCell::new(Vec::new()));
+    let join = {
+        let (semaphore, line) = (semaphore.clone(), line.clone());
+        move |n: usize| {
+            let mut waiters: Vec<_> = (0..n).map(|_| semaphore.clone().acquire_owned()).collect();
+            waiters.iter_mut().for_each(|waiter| assert!(!is_granted(waiter)));
+            line.borrow_mut().extend(waiters);
+        }
+    };
+    let serve = {
+        let (semaphore, line) = (semaphore.clone(), line.clone());
+        move |n: usize| {
+            semaphore.add_permits(n);
+            line.borrow_mut().retain_mut(|waiter| !is_granted(waiter));
+        }
+    };
+    join(CELLS);
+    let on_step = {
+        let serve = serve.clone();
+        move |step| {
+            if step == first {
+                // All are served, and so is one in the next segment: this one goes.
+                join(1);
+                serve(CELLS + 1);
+            } else if step == second {
+                // The next is filled, and the one behind it is that one again.
+                join(2 * CELLS - 1);
+            }
+        }
+    };
+    let mut joins = semaphore.clone().acquire_owned();
+    let mut served = false;
+    let taken = at_steps(on_step, || served = is_granted(&mut joins));
+    // Those who were served while it was stopped may be this one, and not the last of them.
+    if !served && !is_granted(&mut joins) {
+        line.borrow_mut().push(joins);
+    }
+    let waiting = line.borrow().len();
+    serve(waiting);
+    assert!(line.borrow().is_empty(), "somebody is not served: before {first} and {second}");
+    assert_eq!(semaphore.available_permits(), 0, "before {first} and {second}");
+    taken >= second
 }
 
 /// A closed semaphore stays closed, however many permits are added to it, and come back.
