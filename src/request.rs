@@ -89,7 +89,7 @@ impl Request {
                     core::mem::forget(waker);
                     self.note(Joined::Waiting(place));
                     if semaphore.is_closed() {
-                        return self.joined(semaphore, 0);
+                        return self.joined(semaphore, 0, None);
                     }
                     return Poll::Pending;
                 }
@@ -110,12 +110,13 @@ impl Request {
         reserved: Option<Place>,
     ) -> Poll<Result<(), AcquireError>> {
         let (joined, in_hand) = self.join(semaphore, seen, reserved, Some(&waker));
+        let mut waker = Some(waker);
         if matches!(joined, Joined::Waiting(_)) {
             // It is the line's now.
-            core::mem::forget(waker);
+            core::mem::forget(waker.take());
         }
         self.note(joined);
-        self.joined(semaphore, in_hand)
+        self.joined(semaphore, in_hand, waker)
     }
 
     /// Of a request that asks for nothing, or that is refused.
@@ -172,12 +173,20 @@ impl Request {
         };
     }
 
-    /// Hands on what is in hand, and looks: something may have come meanwhile.
+    /// Hands on what is in hand, drops the waker that nobody needs, and looks: something may have come
+    /// meanwhile.
     #[cold]
-    fn joined(&mut self, semaphore: &Semaphore, in_hand: u64) -> Poll<Result<(), AcquireError>> {
+    fn joined(
+        &mut self,
+        semaphore: &Semaphore,
+        in_hand: u64,
+        unused: Option<Waker>,
+    ) -> Poll<Result<(), AcquireError>> {
         if in_hand > 0 {
             semaphore.hand_on(in_hand, 0);
         }
+        // User code: were it to panic after the request is over, what that has would be lost.
+        drop(unused);
         match self.stage {
             Stage::Over => Poll::Ready(Err(AcquireError::closed())),
             _ => self.outcome(semaphore, |place| place.look()),

@@ -230,6 +230,21 @@ fn a_clone_that_panics_at_the_first_poll_can_be_dropped() {
     assert_eq!(sem.available_permits(), 2);
 }
 
+/// The clone is not needed, since the permit comes while it is made.
+#[test]
+fn a_clone_that_panics_when_it_is_dropped_at_the_first_poll_loses_nothing() {
+    let sem = Arc::new(Semaphore::new(0));
+    let hooked = Hooked::new();
+    let adds = Arc::clone(&sem);
+    hooked.on_clone(move || adds.add_permits(1));
+    hooked.on_drop(|| panic!("dropped"));
+    let mut future = sem.acquire();
+    let waker = hooked.waker();
+    assert_eq!(panic_of(|| drop(poll(&mut future, &waker))), "dropped");
+    drop(future);
+    assert_eq!(sem.available_permits(), 1);
+}
+
 #[test]
 fn a_clone_that_panics_when_nobody_needs_it_does_not_matter() {
     let sem = Semaphore::new(2);
