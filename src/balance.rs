@@ -159,7 +159,7 @@ impl Balance {
     }
 
     /// Gives `n` permits back; `Err` if that was not all there is to do: closed, owed to waiters,
-    /// or too many (see [`Balance::undo`]).
+    /// or too many (see [`Balance::overflows`]).
     ///
     /// ```text
     /// count -> count + n
@@ -185,12 +185,6 @@ impl Balance {
         before.count() > MAX - signed(n)
     }
 
-    /// Takes back what a `give` added in excess.
-    pub(crate) fn undo(&self, n: usize) {
-        // ORDERING: AcqRel, as in `take`.
-        self.0.fetch_sub(signed(n), AcqRel);
-    }
-
     /// Adds `n` new permits, having checked first that they are not too many.
     pub(crate) fn add(&self, n: usize) -> Result<Snapshot, Overflow> {
         if n > MAX_PERMITS {
@@ -211,6 +205,8 @@ impl Balance {
 
     /// Takes up to `n` free permits out of circulation and says how many.
     pub(crate) fn forget(&self, n: usize) -> usize {
+        // More are free only where a `give` was too much, which is about to say so.
+        let n = n.min(MAX_PERMITS);
         let mut seen = self.load();
         loop {
             let taken = usize::try_from(seen.free()).unwrap_or(usize::MAX).min(n);

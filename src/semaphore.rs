@@ -359,7 +359,8 @@ impl Semaphore {
         if owed > 0 {
             self.deliver(owed.min(n as u64), wakes);
         } else if Balance::overflows(seen, n) {
-            self.balance.undo(n);
+            // What is not free any more is no excess.
+            self.balance.forget(n);
             Self::overflow(n);
         } else if seen.is_closed() {
             self.help_close_collecting(wakes);

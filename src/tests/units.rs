@@ -114,6 +114,29 @@ fn a_release_over_the_limit_panics() {
     assert_eq!(semaphore.available_permits(), Semaphore::MAX_PERMITS);
 }
 
+/// Of what a release added in excess, some may be taken before it is taken back: then nothing is owed
+/// to anybody who does not wait.
+#[test]
+fn an_excess_that_was_taken_is_not_owed() {
+    for step in 1.. {
+        let semaphore = Arc::new(Semaphore::new(Semaphore::MAX_PERMITS));
+        let guard = semaphore.clone().try_acquire_owned().unwrap();
+        semaphore.add_permits(1);
+        let between = {
+            let semaphore = semaphore.clone();
+            move || while semaphore.forget_permits(usize::MAX) > 0 {}
+        };
+        let came = before_step(step, between, || {
+            // One too many, or not, when others are gone.
+            drop(catch_unwind(AssertUnwindSafe(|| drop(guard))));
+        });
+        assert_eq!(semaphore.balance.load().owed(), 0, "at step {step}");
+        if !came {
+            return;
+        }
+    }
+}
+
 /// Whoever comes to a semaphore whose closer was stopped at once closes it to the end.
 #[test]
 fn anybody_closes_for_one_who_is_stopped() {
