@@ -15,8 +15,9 @@
 //!  SKIPPED                      DONE, VOID, SKIPPED -- finish (owner of the place) ----> GONE
 //! ```
 //!
-//! PARKED goes wherever AWAKE goes; `OPEN(c)` may lose its units to a closer or deliverer. DONE,
-//! VOID and SKIPPED are final for the line, and wait for their owner to look; GONE for all (I2).
+//! PARKED goes wherever AWAKE goes; `OPEN(c)` may lose its units to a closer or deliverer, and
+//! get a mark by which a deliverer tells its owner to look in front before it joins. DONE, VOID and
+//! SKIPPED are final for the line, and wait for their owner to look; GONE for all (I2).
 
 #![expect(unsafe_code, reason = "turns the two words in the slot back into the waker they were")]
 
@@ -103,8 +104,8 @@ impl Cell {
     /// The owner of the place asks for `units`, as a waiter that is running, or with a waker, which
     /// is the slot's if this returns [`Published::Waiting`].
     ///
-    /// Transition: `OPEN(c) -> PARKED(units - c)`, `AWAKE(units - c)` or `GONE` (waiter);
-    /// otherwise the cell was SKIPPED meanwhile (deliverer, closer).
+    /// Transition: `OPEN(c) -> PARKED(units - c)`, `AWAKE(units - c)` or `GONE` (waiter), but
+    /// `OPEN(c), LOOK -> OPEN(c)`; otherwise the cell was SKIPPED meanwhile (deliverer, closer).
     pub(super) fn publish(&self, units: u32, waker: Option<&Waker>) -> Published {
         let tag = match waker {
             Some(waker) => {
@@ -117,6 +118,9 @@ impl Cell {
         while word.tag() == Tag::Open {
             let left = word.units_left();
             let changed = match u32::try_from(left) {
+                _ if word.is_to_look() => {
+                    self.change(word, word.with_look(false)).map(|()| Published::Look)
+                }
                 Ok(left) if left < units => {
                     self.change(word, word.to(tag, units - left)).map(|()| Published::Waiting)
                 }
@@ -235,7 +239,7 @@ impl Cell {
     ///
     /// Transition: `OPEN(c) -> OPEN(c + units)` (deliverer).
     pub(super) fn leave_units(&self, units: u64) -> bool {
-        self.change_open(|word| word.to_open(word.units_left() + units)).is_some()
+        self.change_open(|word| word.with_units_left(word.units_left() + units)).is_some()
     }
 
     /// Takes the units that were left here, and the place with them if it was given out: its owner
@@ -243,7 +247,19 @@ impl Cell {
     ///
     /// Transition: `OPEN(c) -> SKIPPED`, or `OPEN(0)` if not given out (deliverer, closer).
     pub(super) fn take_units(&self, given_out: bool) -> Option<u64> {
-        self.change_open(|word| if given_out { word.to(Tag::Skipped, 0) } else { word.to_open(0) })
+        self.change_open(
+            |word| {
+                if given_out { word.to(Tag::Skipped, 0) } else { word.with_units_left(0) }
+            },
+        )
+    }
+
+    /// Tells whoever reserved the place to look in front before it publishes: something was left there
+    /// just now. `false` if the cell is not OPEN any more.
+    ///
+    /// Transition: `OPEN(c) -> OPEN(c), LOOK` (deliverer).
+    pub(super) fn tell_to_look(&self) -> bool {
+        self.change_open(|word| word.with_look(true)).is_some()
     }
 
     /// The units that lie here unclaimed; `None` if the cell is not OPEN.

@@ -129,6 +129,11 @@ impl List {
         }
     }
 
+    /// The segment behind another, protected; `None` if there is none, or that is on its way out.
+    pub(super) fn behind(&self, segment: &Segment) -> Option<Guard<'_>> {
+        self.hazards.protect(Source::Next(segment))
+    }
+
     /// Goes on from a first segment of which all cells are satisfied to what is first then; `None`
     /// if the line is shut and ends there.
     #[cold]
@@ -251,7 +256,7 @@ impl List {
                     let Some(next) = moved else { continue 'again };
                     guard = next;
                 } else {
-                    let Some(next) = self.hazards.protect(Source::Next(guard.segment())) else {
+                    let Some(next) = self.behind(guard.segment()) else {
                         continue 'again;
                     };
                     before = Some(core::mem::replace(&mut guard, next));

@@ -72,7 +72,8 @@ impl Line {
     /// 2. Look at the cell in front: units may lie there, or further in front, for threads that
     ///    reserved those places and are late. Take them along. This comes before publishing, so
     ///    that a published cell says that its owner has looked (I5).
-    /// 3. Publish. Where the line went on without this place, start again.
+    /// 3. Publish. Where units were left in front since, look again. Where the line went on without
+    ///    this place, start again.
     ///
     /// A place that [`Line::join_at_once`] has `reserved` is taken instead of the next.
     pub(crate) fn join(
@@ -87,15 +88,18 @@ impl Line {
             if place.may_follow_late_ones() {
                 in_hand += self.pick_up(&place);
             }
-            match place.cell().publish(units, waker) {
+            reserved = match place.cell().publish(units, waker) {
                 Published::Waiting => return (Joined::Waiting(place), in_hand),
                 Published::Granted { over, finish } => {
                     self.list.ended(place.end(finish));
                     return (Joined::Granted, in_hand + over);
                 }
-                Published::Skipped => self.finish(place),
-            }
-            reserved = self.list.reserve();
+                Published::Look => Some(place),
+                Published::Skipped => {
+                    self.finish(place);
+                    self.list.reserve()
+                }
+            };
         }
         (Joined::Shut, in_hand)
     }

@@ -11,6 +11,8 @@ pub(super) enum Published {
     Waiting,
     /// Enough units were left here: granted, the cell is gone, and so many units are over.
     Granted { over: u64, finish: Finish },
+    /// Nothing yet: units were left in front since the owner of the place has looked there.
+    Look,
     /// The line went on without this place.
     Skipped,
 }

@@ -31,17 +31,21 @@ const WATCH: u64 = 1 << 3;
 const VERSION_SHIFT: u32 = 4;
 const UNITS_SHIFT: u32 = 32;
 const BELOW_UNITS: u64 = (1 << UNITS_SHIFT) - 1;
-const OPEN_SHIFT: u32 = 4;
+const LOOK: u64 = 1 << 4;
+const OPEN_SHIFT: u32 = 5;
 
-/// A snapshot of a cell's state, with or without the WATCH mark (see `segment.rs`).
+/// A snapshot of a cell's state, with or without the WATCH mark (see `segment.rs`), and, if OPEN, the
+/// LOOK mark (see `walk.rs`).
 ///
 /// ```text
 ///    63 ............ 32 31 ............ 4   3      2 .. 0
-///   |      units       |    version      | WATCH |  tag  |      OPEN: units in 63 .. 4
+///   |      units       |    version      | WATCH |  tag  |
+///   |               units            | LOOK | WATCH | Open |
+///    63 .......................... 5    4      3     2 .. 0
 /// ```
 ///
-/// OPEN has 60 bits for its units: they belong to threads that have asked and not published yet, a
-/// `u32` for each, so it would take 2^28 such threads to fill it.
+/// OPEN has 59 bits for its units: they belong to threads that have asked and not published yet, a
+/// `u32` for each, so it would take 2^27 such threads to fill it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Word(pub(super) u64);
 
@@ -104,9 +108,22 @@ impl Word {
         Self(u64::from(units) << UNITS_SHIFT | mark | tag as u64)
     }
 
-    /// The same mark, `OPEN(units)`.
-    pub(super) fn to_open(self, units: u64) -> Self {
-        Self(units << OPEN_SHIFT | self.0 & WATCH)
+    /// The same OPEN cell with so many units.
+    pub(super) fn with_units_left(self, units: u64) -> Self {
+        debug_assert_eq!(self.tag(), Tag::Open);
+        Self(units << OPEN_SHIFT | self.0 & ((1 << OPEN_SHIFT) - 1))
+    }
+
+    /// The same OPEN cell, whose owner is to look in front before it publishes; or has looked.
+    pub(super) fn with_look(self, look: bool) -> Self {
+        debug_assert_eq!(self.tag(), Tag::Open);
+        Self(if look { self.0 | LOOK } else { self.0 & !LOOK })
+    }
+
+    /// Whether the owner of an OPEN cell is to look in front before it publishes.
+    pub(super) fn is_to_look(self) -> bool {
+        debug_assert_eq!(self.tag(), Tag::Open);
+        self.0 & LOOK != 0
     }
 
     /// The same state with so many units.
@@ -133,6 +150,7 @@ impl Word {
 impl fmt::Debug for Word {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.tag() {
+            Tag::Open if self.is_to_look() => write!(f, "Open({}), look", self.units_left())?,
             Tag::Open => write!(f, "Open({})", self.units_left())?,
             tag => write!(f, "{tag:?}({}) version {}", self.units(), self.version())?,
         }

@@ -99,41 +99,60 @@ impl<'a> Delivery<'a> {
 
     /// At a cell where nobody has published.
     ///
-    /// If places behind were given out, the line goes on without this one, whose owner may be
-    /// stopped for ever. Otherwise the units are left here, for whoever asked for them and is about
-    /// to come; and then the tail is read once more, as somebody may have come behind in between
-    /// (D1).
+    /// The units are left here, for whoever asked for them and is about to come. If somebody waits
+    /// behind, they are taken up again, and the line goes on without this place, whose owner may be
+    /// stopped for ever (D1).
     #[cold]
     fn at_open(&mut self, list: &List, segment: &Segment, index: usize) -> Visit {
         let cell = &segment.cells[index];
-        loop {
-            dekker();
-            let tail = list.tail();
-            let Some(left) = cell.units_left() else {
-                return Visit::Again;
-            };
-            if self.units == 0 && left == 0 {
-                return Visit::Stop(End::Done);
+        if !cell.leave_units(self.units) {
+            return Visit::Again;
+        }
+        self.units = 0;
+        if seeded::LOST_WAKE_UP {
+            return Visit::Stop(End::Done);
+        }
+        dekker();
+        let shut = list.tail().is_shut();
+        if !shut && all_are_late_behind(list, segment, index) {
+            return Visit::Stop(End::Done);
+        }
+        let given_out = list.tail().is_past(segment, index);
+        let Some(left) = cell.take_units(given_out) else {
+            return Visit::Again;
+        };
+        self.units = left;
+        if given_out { Visit::Passed } else { Visit::Stop(End::Shut) }
+    }
+}
+
+/// Whether nobody has published behind a cell. Those who took places there, if any, are told to look
+/// at what lies in it before they do.
+///
+/// Without that they would have to be passed over. They would take other places, perhaps be late
+/// there, too, and so on, and none of them or of the deliverers would come to an end.
+fn all_are_late_behind(list: &List, segment: &Segment, index: usize) -> bool {
+    let mut further: Option<Guard<'_>> = None;
+    let mut index = index + 1;
+    loop {
+        let segment = further.as_ref().map_or(segment, Guard::segment);
+        for cell in index..CELLS {
+            if !list.tail().is_past(segment, cell) {
+                return true;
             }
-            if tail.is_shut() || tail.is_past(segment, index + 1) {
-                let given_out = tail.is_past(segment, index);
-                let Some(left) = cell.take_units(given_out) else {
-                    return Visit::Again;
-                };
-                self.units += left;
-                return if given_out { Visit::Passed } else { Visit::Stop(End::Shut) };
-            }
-            if self.units == 0 {
-                return Visit::Stop(End::Done);
-            }
-            if !cell.leave_units(self.units) {
-                return Visit::Again;
-            }
-            self.units = 0;
-            if seeded::LOST_WAKE_UP {
-                return Visit::Stop(End::Done);
+            if !segment.cells[cell].tell_to_look() {
+                return false;
             }
         }
+        if core::ptr::eq(list.tail().segment(), segment) {
+            return true;
+        }
+        match list.behind(segment) {
+            Some(next) => further = Some(next),
+            // It is on its way out: whoever had places there has published, and is gone.
+            None => return false,
+        }
+        index = 0;
     }
 }
 

@@ -60,6 +60,8 @@ enum Other {
     Close,
     /// Whoever finished the last cell but this hands the mark on.
     Mark,
+    /// A deliverer has left units in front.
+    TellToLook,
 }
 
 /// What came of it.
@@ -135,6 +137,7 @@ impl Other {
                 }
             },
             Self::Mark => outcome.marks = i64::from(cell.watch()),
+            Self::TellToLook => drop(cell.tell_to_look()),
         }
         outcome
     }
@@ -143,7 +146,7 @@ impl Other {
     fn brings(self) -> i64 {
         match self {
             Self::Deliver(units) | Self::Pass(units) => i64::try_from(units).unwrap(),
-            Self::PickUp | Self::Close | Self::Mark => 0,
+            Self::PickUp | Self::Close | Self::Mark | Self::TellToLook => 0,
         }
     }
 }
@@ -175,7 +178,13 @@ impl<'a> Waiter<'a> {
         let afresh = |waker| self.cell.publish_afresh(false, WANTS, waker);
         let published = match waker.as_ref() {
             Some(waker) if afresh(waker) => Published::Waiting,
-            waker => self.cell.publish(WANTS, waker),
+            waker => loop {
+                match self.cell.publish(WANTS, waker) {
+                    // There is nothing in front.
+                    Published::Look => {}
+                    published => break published,
+                }
+            },
         };
         match published {
             Published::Waiting => {
@@ -187,6 +196,7 @@ impl<'a> Waiter<'a> {
                 self.outcome.units += i64::from(WANTS) + i64::try_from(over).unwrap();
                 self.outcome.finished(finish);
             }
+            Published::Look => unreachable!("it has looked"),
             Published::Skipped => self.outcome.finished(self.cell.finish()),
         }
     }
@@ -278,6 +288,12 @@ fn company(start: Start) -> Vec<[Other; 2]> {
             [PickUp, Pass(1)],
             [PickUp, Close],
             [PickUp, PickUp],
+            [TellToLook, Deliver(1)],
+            [TellToLook, Pass(1)],
+            [TellToLook, PickUp],
+            [TellToLook, Close],
+            [TellToLook, Mark],
+            [TellToLook, TellToLook],
         ]);
     }
     all

@@ -55,6 +55,59 @@ mod models {
         a_unit_left_for_stopped_threads(2);
     }
 
+    /// One who is late comes while a unit is left in front, in the place of another who is stopped: it
+    /// is told to look, or is found to wait. And so it is with two who come.
+    fn late_ones_come_as_a_unit_is_left_in_front(n: usize) {
+        check(move || {
+            let line = Arc::new(Line::new());
+            let mut places: Vec<Place> =
+                (0..=n).map(|_| line.list.reserve().expect("open")).collect();
+            let note = Note::default();
+            let deliverer = (line.clone(), note.clone());
+            let mut threads = Vec::from([thread::spawn(move || {
+                deliverer.1.write();
+                assert_eq!(deliverer.0.deliver(1, &mut Wakes::default()), 0);
+                None
+            })]);
+            let come = |line: &Line, place, note: &Note| {
+                let (joined, over) = line.join(Some(place), 1, None);
+                if over > 0 {
+                    note.read();
+                    assert_eq!(line.deliver(over, &mut Wakes::default()), 0);
+                }
+                match joined {
+                    Joined::Waiting(place) => Some(place),
+                    Joined::Granted => None,
+                    Joined::Shut => panic!("it is open"),
+                }
+            };
+            let stopped = places.remove(0);
+            let here = places.remove(0);
+            threads.extend(places.into_iter().map(|place| {
+                let (line, note) = (line.clone(), note.clone());
+                thread::spawn(move || come(&line, place, &note))
+            }));
+            let mut waiting: Vec<Place> = come(&line, here, &note).into_iter().collect();
+            waiting.extend(threads.into_iter().filter_map(|thread| thread.join().unwrap()));
+            let granted = waiting.iter().filter(|place| place.is_granted()).count();
+            assert_eq!(granted + n - waiting.len(), 1, "a unit is stranded");
+            for place in waiting {
+                let _ = left(&line, place, 0);
+            }
+            line.finish(stopped);
+        });
+    }
+
+    #[test]
+    fn a_late_one_comes_as_a_unit_is_left_in_front() {
+        late_ones_come_as_a_unit_is_left_in_front(1);
+    }
+
+    #[test]
+    fn two_late_ones_come_as_a_unit_is_left_in_front() {
+        late_ones_come_as_a_unit_is_left_in_front(2);
+    }
+
     /// `OPEN -> AWAKE`, and `AWAKE -> DONE`, `SINK` or `GONE`: a waiter without a waker leaves while
     /// its unit comes, which is to vanish.
     #[test]
@@ -373,12 +426,16 @@ mod models {
 
 #[cfg(not(any(semafair_loom, semafair_shuttle)))]
 mod units {
-    use super::super::cell::Cell;
+    use std::cell::{Cell, RefCell};
+    use std::rc::Rc;
+
+    use super::super::cell;
     use super::super::list::List;
     use super::super::outcome::{Finish, Published, Visited};
     use super::super::segment::{CELLS, Ended};
     use super::super::{Joined, Line, Look, Place};
     use crate::tests::memory;
+    use crate::tests::steps::watched;
     use crate::wakes::Wakes;
 
     /// Who looks in front so late that the line has gone on without it takes nothing from behind its
@@ -439,30 +496,102 @@ mod units {
         [served, late, next].into_iter().for_each(|place| line.finish(place));
     }
 
-    /// Units wait for the last who asked, and go on with those of whoever comes when others have
-    /// asked behind.
+    /// Units wait for those who are late, and go on without them when somebody waits behind.
     #[test]
-    fn units_wait_for_the_last_and_go_on_past_others() {
+    fn units_wait_for_late_ones_and_go_on_to_who_waits() {
         let line = Line::new();
-        let first = line.list.reserve().expect("open");
-        assert_eq!(line.deliver(1, &mut Wakes::default()), 0);
-        assert_eq!(first.cell().units_left(), Some(1), "the last is not passed over");
-        let second = line.list.reserve().expect("open");
-        assert_eq!(line.deliver(1, &mut Wakes::default()), 0);
-        assert_eq!(second.cell().units_left(), Some(2));
-        [first, second].into_iter().for_each(|place| match place.cell().publish(2, None) {
-            Published::Skipped => line.finish(place),
-            Published::Granted { over: 0, finish } => line.list.ended(place.end(finish)),
-            other => panic!("{other:?}"),
-        });
+        let late = [(); 3].map(|()| line.list.reserve().expect("open"));
+        assert_eq!(line.deliver(2, &mut Wakes::default()), 0);
+        assert_eq!(late[0].cell().units_left(), Some(2), "the first who comes takes them along");
+        let (Joined::Waiting(waits), 2) = line.join(None, 1, None) else { panic!("stranded") };
+        assert!(late[0].cell().is_satisfied());
+        assert_eq!(line.deliver(2, &mut Wakes::default()), 0);
+        assert!(waits.is_granted());
+        let mut late_again = Vec::new();
+        for place in late {
+            // One is left at the end of the line, for whoever comes.
+            match line.join(Some(place), 1, None) {
+                (Joined::Granted, 0) => {}
+                (Joined::Waiting(place), 0) => late_again.push(place),
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(late_again.len(), 2, "one was granted at once");
+        late_again.into_iter().chain([waits]).for_each(|place| line.finish(place));
     }
 
-    /// An OPEN cell holds what 2^28 threads left, each the most that one may ask for; and more than
+    /// Whoever is late at a place behind units that were left is told to look, in the next segment, too.
+    #[test]
+    fn late_ones_in_the_next_segment_are_told_to_look() {
+        let line = Line::new();
+        let mut late: Vec<Place> =
+            (0..2 * CELLS).map(|_| line.list.reserve().expect("open")).collect();
+        assert_eq!(line.deliver(1, &mut Wakes::default()), 0);
+        let last = late.pop().expect("there are some");
+        let Published::Look = last.cell().publish(1, None) else { panic!("it was not told") };
+        let Published::Waiting = last.cell().publish(1, None) else { panic!("it was told twice") };
+        // It waits now: the next unit takes along what lies in front.
+        assert_eq!(line.deliver(1, &mut Wakes::default()), 0);
+        assert!(last.is_granted());
+        late.into_iter().chain([last]).for_each(|place| line.finish(place));
+    }
+
+    /// A place behind that was taken and left again is no reason for a unit to wait: whoever comes behind
+    /// finds that its owner has looked, and does not look further.
+    #[test]
+    fn a_unit_goes_on_past_one_who_came_and_went() {
+        let line = Line::new();
+        let late = line.list.reserve().expect("open");
+        let (Joined::Waiting(left), 0) = line.join(None, 1, None) else {
+            panic!("nothing is here")
+        };
+        let Look::Waiting(seen) = left.look() else { panic!("it waits") };
+        assert_eq!(line.vacate(left, seen, 0).over, 0);
+        assert_eq!(line.deliver(1, &mut Wakes::default()), 0);
+        let (Joined::Granted, 0) = line.join(None, 1, None) else { panic!("it is stranded") };
+        line.finish(late);
+    }
+
+    /// Those who are late are late again: whenever the line goes on without a place, its owner takes
+    /// another, and has not published there when the line comes to it. A delivery ends all the same.
+    #[test]
+    fn a_delivery_ends_although_others_are_late_for_ever() {
+        let line = Rc::new(Line::new());
+        let late: Vec<Place> = (0..2).map(|_| line.list.reserve().expect("open")).collect();
+        let late = Rc::new(RefCell::new(late));
+        let lateness = Rc::new(Cell::new(0));
+        let next_place = {
+            let (line, late, lateness) = (line.clone(), late.clone(), lateness.clone());
+            move || {
+                // What is done here takes steps, too.
+                let Ok(mut late) = late.try_borrow_mut() else { return };
+                let skipped = late.iter().position(|place| place.cell().is_satisfied());
+                let Some(skipped) = skipped.filter(|_| lateness.get() < 100) else { return };
+                lateness.set(lateness.get() + 1);
+                line.finish(late.remove(skipped));
+                late.push(line.list.reserve().expect("open"));
+            }
+        };
+        let units = watched(next_place, || line.deliver(1, &mut Wakes::default()));
+        assert_eq!(units, 0);
+        assert!(lateness.get() < 100, "it ends because they are late no more");
+        // Whichever of them comes at last, takes the unit along.
+        let place = late.borrow_mut().pop();
+        let (Joined::Waiting(place), 1) = line.join(place, 1, None) else {
+            panic!("it is stranded")
+        };
+        assert_eq!(line.deliver(1, &mut Wakes::default()), 0);
+        assert!(place.is_granted());
+        line.finish(place);
+        late.take().into_iter().for_each(|place| line.finish(place));
+    }
+
+    /// An OPEN cell holds what 2^27 threads left, each the most that one may ask for; and more than
     /// one asks for goes on.
     #[test]
     fn as_many_units_as_an_open_cell_can_hold() {
-        const MOST: u64 = (1 << 60) - 1;
-        let cell = Cell::new(true);
+        const MOST: u64 = (1 << 59) - 1;
+        let cell = cell::Cell::new(true);
         assert!(cell.leave_units(MOST - 1));
         assert!(cell.leave_units(1));
         assert_eq!(cell.units_left(), Some(MOST));
@@ -471,7 +600,7 @@ mod units {
         };
         assert_eq!((over, finish), (MOST - u64::from(u32::MAX), Finish::Watched));
 
-        let cell = Cell::new(false);
+        let cell = cell::Cell::new(false);
         assert!(cell.leave_units(1));
         let Published::Granted { over: 0, finish: Finish::Plain } = cell.publish(1, None) else {
             panic!("there is one, and no mark")
@@ -481,7 +610,7 @@ mod units {
     /// The biggest request, all but filled, and filled from more than fits.
     #[test]
     fn as_many_units_as_a_waiter_can_want() {
-        let cell = Cell::new(true);
+        let cell = cell::Cell::new(true);
         assert!(matches!(cell.publish(u32::MAX, None), Published::Waiting));
         assert!(matches!(cell.deliver(u64::from(u32::MAX) - 1), Visited::Short));
         assert!(matches!(cell.look(), Look::Waiting(seen) if seen.missing() == 1));
@@ -513,7 +642,7 @@ mod units {
     #[test]
     fn a_sink_for_what_is_still_to_come() {
         let waiting = || {
-            let cell = Cell::new(false);
+            let cell = cell::Cell::new(false);
             assert!(matches!(cell.publish(3, None), Published::Waiting));
             let Look::Waiting(seen) = cell.look() else { panic!("nothing has come") };
             (cell, seen)

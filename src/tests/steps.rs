@@ -10,7 +10,7 @@ std::thread_local! {
 }
 
 /// Calls `on_step` before each step that this thread takes in `run`.
-pub(super) fn watched<T>(on_step: impl Fn() + 'static, run: impl FnOnce() -> T) -> T {
+pub(crate) fn watched<T>(on_step: impl Fn() + 'static, run: impl FnOnce() -> T) -> T {
     /// Also where `run` panics.
     struct Unwatch;
     impl Drop for Unwatch {
