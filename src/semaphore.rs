@@ -38,8 +38,8 @@ const TOO_MANY: &str = match usize::BITS {
 ///
 /// Memory of those who left goes back without waiting for the head of the line, or for a release: in
 /// blocks of 31 places, when all 31 have been left and such blocks are a third of the line. So what a
-/// line takes is bounded by who is in it: 816 bytes for each block with somebody in it, half as much
-/// again, and up to three blocks.
+/// line takes is bounded by who was in it when last a block was left: 816 bytes for each block with
+/// somebody in it, half as much again, and up to three blocks.
 ///
 /// A future that is forgotten ([`mem::forget`](core::mem::forget)) while it waits keeps its place,
 /// and has its turn: then the permits are lost, and so are 816 bytes.
