@@ -17,7 +17,7 @@ use crate::semaphore::Semaphore;
 ///
 /// If a waker panics that the drop wakes: the panic comes out after everybody else was woken, and all
 /// permits are accounted for. And if more than [`Semaphore::MAX_PERMITS`] would be free, since
-/// others were added while this was held: its permits are lost then. In a thread that is panicking
+/// permits were added while some were held: those of this guard are lost then. In a thread that is panicking
 /// already, the first is swallowed; the second ends the process.
 #[must_use = "the permits are given back at once if this is dropped"]
 #[clippy::has_significant_drop]

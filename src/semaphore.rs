@@ -147,7 +147,7 @@ impl Semaphore {
     /// The most permits that a semaphore can have: `usize::MAX >> 3`.
     ///
     /// Whatever would exceed it panics before anything has changed. The drop of a guard panics, too,
-    /// where permits were added while it was held and it would exceed this: its permits are lost
+    /// if more would be free by it, since permits were added while some were held: its own are lost
     /// then.
     pub const MAX_PERMITS: usize = balance::MAX_PERMITS;
 
@@ -355,9 +355,9 @@ impl Semaphore {
     }
 
     fn settle_give(&self, seen: Snapshot, n: usize, wakes: &mut Wakes) {
-        let owed = seen.owed();
-        if owed > 0 {
-            self.deliver(owed.min(n as u64), wakes);
+        let units = seen.owed().min(n as u64);
+        if units > 0 {
+            self.deliver(units, wakes);
         } else if Balance::overflows(seen, n) {
             // What is not free any more is no excess.
             self.balance.forget(n);

@@ -25,7 +25,7 @@ use core::task::Waker;
 
 use super::outcome::{Finish, Look, Published, Vacated, Visited, Waiting};
 use super::slot::{RawParts, Slot};
-use super::state::{LAST_VERSION, Tag, Word};
+use super::state::{LAST_VERSION, MOST_LEFT, Tag, Word};
 use crate::sync::{AcqRel, Acquire, AtomicU64, Relaxed, SeqCst, const_fn};
 
 /// One place in the line.
@@ -235,11 +235,14 @@ impl Cell {
         }
     }
 
-    /// Leaves `units` for whoever will publish here; `false` if the cell is not OPEN any more.
+    /// Leaves `units` for whoever will publish here, or as many as there is room for, and says how many;
+    /// `None` if the cell is not OPEN any more.
     ///
     /// Transition: `OPEN(c) -> OPEN(c + units)` (deliverer).
-    pub(super) fn leave_units(&self, units: u64) -> bool {
-        self.change_open(|word| word.with_units_left(word.units_left() + units)).is_some()
+    pub(super) fn leave_units(&self, units: u64) -> Option<u64> {
+        let fit = |left: u64| units.min(MOST_LEFT - left);
+        let to = |word: Word| word.with_units_left(word.units_left() + fit(word.units_left()));
+        self.change_open(to).map(fit)
     }
 
     /// Takes the units that were left here, and the place with them if it was given out: its owner

@@ -34,6 +34,9 @@ const BELOW_UNITS: u64 = (1 << UNITS_SHIFT) - 1;
 const LOOK: u64 = 1 << 4;
 const OPEN_SHIFT: u32 = 5;
 
+/// The most units that OPEN has room for.
+pub(super) const MOST_LEFT: u64 = u64::MAX >> OPEN_SHIFT;
+
 /// A snapshot of a cell's state, with or without the WATCH mark (see `segment.rs`), and, if OPEN, the
 /// LOOK mark (see `walk.rs`).
 ///
@@ -44,8 +47,8 @@ const OPEN_SHIFT: u32 = 5;
 ///    63 .......................... 5    4      3     2 .. 0
 /// ```
 ///
-/// OPEN has 59 bits for its units: they belong to threads that have asked and not published yet, a
-/// `u32` for each, so it would take 2^27 such threads to fill it.
+/// OPEN has 59 bits for its units. It takes 2^27 threads that have asked and not published yet to fill
+/// them, a `u32` for each; what belongs to others, and does not fit, is not left there.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Word(pub(super) u64);
 
@@ -110,7 +113,7 @@ impl Word {
 
     /// The same OPEN cell with so many units.
     pub(super) fn with_units_left(self, units: u64) -> Self {
-        debug_assert_eq!(self.tag(), Tag::Open);
+        debug_assert!(self.tag() == Tag::Open && units <= MOST_LEFT);
         Self(units << OPEN_SHIFT | self.0 & ((1 << OPEN_SHIFT) - 1))
     }
 

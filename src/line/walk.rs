@@ -105,23 +105,25 @@ impl<'a> Delivery<'a> {
     #[cold]
     fn at_open(&mut self, list: &List, segment: &Segment, index: usize) -> Visit {
         let cell = &segment.cells[index];
-        if !cell.leave_units(self.units) {
+        let Some(left) = cell.leave_units(self.units) else {
             return Visit::Again;
-        }
-        self.units = 0;
+        };
+        self.units -= left;
         if seeded::LOST_WAKE_UP {
             return Visit::Stop(End::Done);
         }
         dekker();
         let shut = list.tail().is_shut();
-        if !shut && all_are_late_behind(list, segment, index) {
+        // What has no room here is not for those who are late.
+        if self.units == 0 && !shut && all_are_late_behind(list, segment, index) {
             return Visit::Stop(End::Done);
         }
         let given_out = list.tail().is_past(segment, index);
+        debug_assert!(given_out || shut, "nobody asked for so much");
         let Some(left) = cell.take_units(given_out) else {
             return Visit::Again;
         };
-        self.units = left;
+        self.units += left;
         if given_out { Visit::Passed } else { Visit::Stop(End::Shut) }
     }
 }

@@ -106,7 +106,7 @@ impl Other {
                             break;
                         }
                     }
-                    Visited::Open if cell.leave_units(units) => break,
+                    Visited::Open if cell.leave_units(units).is_some() => break,
                     Visited::Open => {}
                 }
             },
@@ -307,7 +307,7 @@ fn races(start: Start, owner: Owner) {
             let mut brought = 0;
             match start {
                 Start::Open(units) => {
-                    assert!(cell.leave_units(units));
+                    assert_eq!(cell.leave_units(units), Some(units));
                     brought += i64::try_from(units).unwrap();
                 }
                 Start::Parked => waiter.join(),

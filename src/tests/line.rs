@@ -434,6 +434,7 @@ mod units {
     use super::super::outcome::{Finish, Published, Visited};
     use super::super::segment::{CELLS, Ended};
     use super::super::{Joined, Line, Look, Place};
+    use crate::Semaphore;
     use crate::tests::memory;
     use crate::tests::steps::watched;
     use crate::wakes::Wakes;
@@ -526,7 +527,10 @@ mod units {
         let line = Line::new();
         let mut late: Vec<Place> =
             (0..2 * CELLS).map(|_| line.list.reserve().expect("open")).collect();
-        assert_eq!(line.deliver(1, &mut Wakes::default()), 0);
+        for _ in 0..2 {
+            // The second finds them told already.
+            assert_eq!(line.deliver(1, &mut Wakes::default()), 0);
+        }
         let last = late.pop().expect("there are some");
         let Published::Look = last.cell().publish(1, None) else { panic!("it was not told") };
         let Published::Waiting = last.cell().publish(1, None) else { panic!("it was told twice") };
@@ -586,14 +590,14 @@ mod units {
         late.take().into_iter().for_each(|place| line.finish(place));
     }
 
-    /// An OPEN cell holds what 2^27 threads left, each the most that one may ask for; and more than
+    /// An OPEN cell holds what 2^27 threads ask for, each the most that one may, and no more; and more than
     /// one asks for goes on.
     #[test]
     fn as_many_units_as_an_open_cell_can_hold() {
         const MOST: u64 = (1 << 59) - 1;
         let cell = cell::Cell::new(true);
-        assert!(cell.leave_units(MOST - 1));
-        assert!(cell.leave_units(1));
+        assert_eq!(cell.leave_units(MOST - 1), Some(MOST - 1));
+        assert_eq!(cell.leave_units(3), Some(1));
         assert_eq!(cell.units_left(), Some(MOST));
         let Published::Granted { over, finish } = cell.publish(u32::MAX, None) else {
             panic!("there is enough")
@@ -601,10 +605,44 @@ mod units {
         assert_eq!((over, finish), (MOST - u64::from(u32::MAX), Finish::Watched));
 
         let cell = cell::Cell::new(false);
-        assert!(cell.leave_units(1));
+        assert_eq!(cell.leave_units(1), Some(1));
         let Published::Granted { over: 0, finish: Finish::Plain } = cell.publish(1, None) else {
             panic!("there is one, and no mark")
         };
+    }
+
+    /// More than an OPEN cell can hold is not for who is late there, and goes on.
+    #[test]
+    fn more_units_than_an_open_cell_can_hold_go_on() {
+        for more in [0, 1, 1 << 32] {
+            let line = Line::new();
+            let late = line.list.reserve().expect("open");
+            let waiting = [(); 2].map(|()| match line.join(None, u32::MAX, None) {
+                (Joined::Waiting(place), 0) => place,
+                other => panic!("{other:?}"),
+            });
+            let later = line.list.reserve().expect("open");
+            assert_eq!(line.deliver((1 << 59) - 1 + more, &mut Wakes::default()), 0);
+            assert!(waiting.iter().all(Place::is_granted));
+            let left = (1 << 59) - 1 + more - 2 * u64::from(u32::MAX);
+            assert_eq!(later.cell().units_left(), Some(left));
+            [late, later].into_iter().chain(waiting).for_each(|place| line.finish(place));
+        }
+    }
+
+    /// To deliver nothing changes nothing for those who are late.
+    #[test]
+    fn nobody_is_passed_over_for_nothing() {
+        let semaphore = Semaphore::new(0);
+        assert!(semaphore.balance.take(2).is_err());
+        let line = semaphore.line.get_or_init(Line::new).expect("open");
+        let late = line.list.reserve().expect("open");
+        let (Joined::Waiting(waits), 0) = line.join(None, 1, None) else {
+            panic!("nothing is here")
+        };
+        semaphore.add_permits(0);
+        assert!(late.cell().is_open());
+        [late, waits].into_iter().for_each(|place| line.finish(place));
     }
 
     /// The biggest request, all but filled, and filled from more than fits.
