@@ -250,11 +250,10 @@ impl Cell {
     ///
     /// Transition: `OPEN(c) -> SKIPPED`, or `OPEN(0)` if not given out (deliverer, closer).
     pub(super) fn take_units(&self, given_out: bool) -> Option<u64> {
-        self.change_open(
-            |word| {
-                if given_out { word.to(Tag::Skipped, 0) } else { word.with_units_left(0) }
-            },
-        )
+        let taken = |word: Word| {
+            if given_out { word.to(Tag::Skipped, 0) } else { word.with_units_left(0) }
+        };
+        self.change_open(taken)
     }
 
     /// Tells whoever reserved the place to look in front before it publishes: something was left there
