@@ -151,6 +151,13 @@ mod models {
         (list, behind)
     }
 
+    /// Unlinks and retires the first segment, which is finished, and which nobody else unlinks.
+    fn retire_the_first(list: &List, guard: Guard<'_>) {
+        let unlinked = list.unlink(None, &guard).flatten();
+        drop(guard);
+        list.hazards().retire(unlinked.expect("finished, and nobody else"));
+    }
+
     /// D2: somebody looks at the first segment while it is unlinked, retired and freed, and so on.
     fn a_look_against_unlinking(n: usize) {
         check_at_least(n + 1, move || {
@@ -163,10 +170,7 @@ mod models {
             });
             thread::yield_now();
             for _ in 0..n {
-                let guard = list.first();
-                let unlinked = list.unlink(None, &guard);
-                drop(guard);
-                list.hazards().retire(unlinked.flatten().expect("finished, and nobody else"));
+                retire_the_first(&list, list.first());
             }
             t.join().unwrap();
             list.ended(behind.finish());
@@ -195,9 +199,7 @@ mod models {
                 let _ = guard.segment().hint();
             });
             thread::yield_now();
-            let unlinked = list.unlink(None, &guard);
-            drop(guard);
-            list.hazards().retire(unlinked.flatten().expect("finished, and nobody else"));
+            retire_the_first(&list, guard);
             t.join().unwrap();
             list.ended(behind.finish());
         });
@@ -361,10 +363,7 @@ mod models {
             let look = list.first();
             let retirer = list.clone();
             let t = thread::spawn(move || {
-                let guard = retirer.first();
-                let unlinked = retirer.unlink(None, &guard);
-                drop(guard);
-                retirer.hazards().retire(unlinked.flatten().expect("finished"));
+                retire_the_first(&retirer, retirer.first());
             });
             let _ = look.segment().hint();
             // Loom starts with the other: it misses some orders if it finds them the long way round.
