@@ -157,7 +157,7 @@ fn a_burst_that_is_cancelled_leaves_little() {
             }
             line.fill_with(|| None);
             let bytes = since.held();
-            assert!(bytes < MIB, "{bytes} bytes are left, {order}, head: {behind_a_head}");
+            assert!(bytes < 4096, "{bytes} bytes are left, {order}, head: {behind_a_head}");
             assert_eq!(sem.available_permits(), 0, "nothing was released");
             drop(line);
             drop(head);
