@@ -1,0 +1,174 @@
+"""Mutants with a weaker ordering, or without a fence; the loom models are to fail on them."""
+
+import re
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import models
+import rust_source
+import working_copy
+from models import Program, Verdict
+from mutant import Mutant, named
+from working_copy import OUT
+
+# No memory orderings of the library, but what its atomics and its tests are made of.
+SKIPPED = re.compile(r"src/(?:.*/)?tests(?:/.*|\.rs)|src/sync(?:\.rs|/mod\.rs|/probe.*)")
+
+# The weaker orderings of each. Loom treats SeqCst accesses as AcqRel, so no model could tell the two
+# apart. What needs the total order of SeqCst has a fence beside it for loom: `dekker()`.
+WEAKER = {
+    ("read", "SeqCst"): ["Relaxed"],
+    ("read", "Acquire"): ["Relaxed"],
+    ("write", "SeqCst"): ["Relaxed"],
+    ("write", "Release"): ["Relaxed"],
+    ("both", "SeqCst"): ["Acquire", "Release", "Relaxed"],
+    ("both", "AcqRel"): ["Acquire", "Release", "Relaxed"],
+    ("both", "Acquire"): ["Relaxed"],
+    ("both", "Release"): ["Relaxed"],
+}
+PLACE = re.compile(r"(?<=[(\s])(AcqRel|Acquire|Release|SeqCst)(?=[,)])|\bdekker\(\)")
+FENCE = "dekker()"
+
+
+def role(only_code: str, start: int) -> str:
+    """Returns whether the ordering that begins here is that of a read, of a write, or of both."""
+    method = rust_source.called_at(only_code, start)
+    if method in ("load", "store"):
+        return {"load": "read", "store": "write"}[method]
+    # Of two orderings, the second is for a failure, which only reads.
+    before = only_code[:start].rstrip()
+    return "read" if re.search(r"\b(Relaxed|Acquire|Release|AcqRel|SeqCst),$", before) else "both"
+
+
+def mutate(file: str, text: str, first: int) -> tuple[str, list[tuple[str, int, str, str]]]:
+    """Makes each ordering and fence of a file ask the module `mutant` what to be.
+
+    Returns the new text, and (file, line, change, key) of each mutant. The places are numbered from
+    `first` on; a key is the number of the place and the new ordering.
+    """
+    only_code = rust_source.code(text)
+    found, parts, end = [], [], 0
+    for number, match in enumerate(PLACE.finditer(only_code), first):
+        if match[0] == FENCE:
+            weaker, now = ["nothing"], f"crate::mutant::dekker({number})"
+        else:
+            weaker = WEAKER[role(only_code, match.start()), match[0]]
+            now = f"crate::mutant::ordering({number}, {match[0]})"
+        line = only_code.count("\n", 0, match.start()) + 1
+        where = rust_source.function_at(only_code, match.start())
+        found += [(file, line, f"{match[0]} -> {to} in {where}", f"{number} {to}") for to in weaker]
+        parts += [text[end : match.start()], now]
+        end = match.end()
+    return "".join([*parts, text[end:]]), found
+
+
+def sources(copy: Path) -> Iterator[tuple[str, Path]]:
+    """Finds the files to change: all of src/ but those that are not part of the algorithm."""
+    for path in sorted((copy / "src").rglob("*.rs")):
+        name = path.relative_to(copy).as_posix()
+        if not SKIPPED.fullmatch(name):
+            yield name, path
+
+
+def find() -> list[Mutant]:
+    """Makes the working copy that is all mutants at once, and returns the mutants."""
+    copy = working_copy.make("orderings")
+    found: list[tuple[str, int, str, str]] = []
+    first = 0
+    for name, path in sources(copy):
+        text, here = mutate(name, path.read_text(), first)
+        path.write_text(text)
+        found += here
+        first += len({key.split()[0] for *_, key in here})
+    assert any(change.startswith(FENCE) for _, _, change, _ in found), f"no {FENCE} in the sources"
+
+    (copy / "src/mutant.rs").write_text(models.SWITCH)
+    lib = copy / "src/lib.rs"
+    lib.write_text(f"#![allow(unused)]\n{lib.read_text()}#[cfg(test)]\nmod mutant;\n")
+    return named(found)
+
+
+def survivors(mutants: Sequence[Mutant], jobs: int) -> tuple[list[Mutant], list[Mutant]]:
+    """Runs the models on each mutant. Returns the mutants that survive, and an empty list: all compile."""
+    copy = OUT / "orderings"
+    programs = {
+        "two cells": models.build(copy, one_cell=False),
+        "one cell": models.build(copy, one_cell=True),
+    }
+    fenced = {cells: needing_fences(program, jobs) for cells, program in programs.items()}
+    left = list(mutants)
+    # Most mutants fail with a single preemption already, which takes a fraction of the time.
+    for preemptions in sorted({1, models.PREEMPTIONS}):
+        for cells, program in programs.items():
+            print(f"--- segments of {cells}, {preemptions} preemptions", flush=True)
+            left = Round(program, preemptions, fenced[cells]).survivors(left, jobs)
+    return left, []
+
+
+def needing_fences(program: Program, jobs: int) -> set[str]:
+    """Returns the models that fail without the fences.
+
+    The other models run without them. A fence stands for accesses that are SeqCst outside of loom,
+    but it orders more than those do, so it would hide that another ordering is too weak.
+    """
+
+    def needs(model: str) -> bool:
+        verdict = program.run(model, preemptions=models.PREEMPTIONS, fences=False)
+        return verdict is Verdict.FAILED
+
+    with ThreadPoolExecutor(jobs) as pool:
+        return {
+            model for model, need in zip(program.models, pool.map(needs, program.models), strict=True) if need
+        }
+
+
+class Round:
+    """The models of one program with one bound on preemptions."""
+
+    def __init__(self, program: Program, preemptions: int, fenced: set[str]) -> None:
+        self.program = program
+        self.preemptions = preemptions
+        self.fenced = fenced
+        # In seconds, without a mutant.
+        self.times = {model: self.time(model) for model in program.models}
+        # In the order to be tried: fast ones first.
+        self.order = sorted(program.models, key=self.times.__getitem__)
+        print(f"{len(self.order)} models, {sum(self.times.values()):.0f} s", flush=True)
+
+    def time(self, model: str) -> float:
+        """Returns how long a model takes on the unchanged code, on which it must hold."""
+        start = time.monotonic()
+        verdict = self.program.run(model, preemptions=self.preemptions, fences=model in self.fenced)
+        assert verdict is Verdict.HELD, f"{model} fails without a mutant"
+        return time.monotonic() - start
+
+    def kills(self, mutant: Mutant) -> bool:
+        """Runs the models on a mutant until one fails, and prints which one that is."""
+        without_fence = mutant.key.endswith("nothing")
+        for model in list(self.order):
+            verdict = self.program.run(
+                model,
+                preemptions=self.preemptions,
+                fences=without_fence or model in self.fenced,
+                mutant=mutant.key,
+                # A weaker ordering makes no endless loop, but may allow many more interleavings.
+                limit=60 + 20 * self.times[model],
+            )
+            if verdict is Verdict.FAILED:
+                # It is likely to fail on the next mutant too, which is often close to this one.
+                self.order.insert(0, self.order.pop(self.order.index(model)))
+                print(f"{mutant}: killed by {model}", flush=True)
+                return True
+        print(f"{mutant}: survived", flush=True)
+        return False
+
+    def survivors(self, mutants: Sequence[Mutant], jobs: int) -> list[Mutant]:
+        """Returns the mutants that no model fails on."""
+        with ThreadPoolExecutor(jobs) as pool:
+            return [
+                mutant
+                for mutant, killed in zip(mutants, pool.map(self.kills, mutants), strict=True)
+                if not killed
+            ]
