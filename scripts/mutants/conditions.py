@@ -48,16 +48,15 @@ def install() -> None:
     subprocess.run(command.split(), check=True, env={**os.environ, **quick})
 
 
-def cargo_mutants(copy: Path) -> list[str | Path]:
+def cargo_mutants(root: Path) -> list[str | Path]:
     """Returns the start of each command line of cargo-mutants."""
-    return [CARGO_MUTANTS, "mutants", "--dir", copy, "--colors", "never"]
+    return [CARGO_MUTANTS, "mutants", "--dir", root, "--colors", "never"]
 
 
 def find() -> list[Mutant]:
-    """Makes the working copy, and asks cargo-mutants for the mutants of it."""
+    """Asks cargo-mutants for the mutants of the checkout."""
     install()
-    copy = working_copy.make("conditions")
-    listed = subprocess.check_output([*cargo_mutants(copy), "--list", "--json"], text=True)
+    listed = subprocess.check_output([*cargo_mutants(ROOT), "--list", "--json"], text=True)
     return parse(listed)
 
 
@@ -73,13 +72,14 @@ def parse(listed: str) -> list[Mutant]:
 
 def survivors(mutants: Sequence[Mutant], _jobs: int) -> tuple[list[Mutant], list[Mutant]]:
     """Runs the tests on each mutant. Returns those that survive, and those that do not compile."""
+    copy = working_copy.make("conditions")
     by_key = {mutant.key: mutant for mutant in mutants}
     left, invalid = list(mutants), []
     for stage in STAGES:
         if not left:
             break
         print(f"--- {stage.title}", flush=True)
-        results = run(stage, left)
+        results = run(stage, copy, left)
         # A mutant on which a test never ends is killed, too.
         for key in results["timeout"]:
             print(f"{by_key[key]}: killed by the time limit")
@@ -88,7 +88,7 @@ def survivors(mutants: Sequence[Mutant], _jobs: int) -> tuple[list[Mutant], list
     return left, invalid
 
 
-def run(stage: Stage, mutants: Sequence[Mutant]) -> dict[str, list[str]]:
+def run(stage: Stage, copy: Path, mutants: Sequence[Mutant]) -> dict[str, list[str]]:
     """Runs the tests of one stage on each mutant. Returns the keys of the mutants by result."""
     output = OUT / "conditions.out" / stage.title
     shutil.rmtree(output, ignore_errors=True)
@@ -96,7 +96,7 @@ def run(stage: Stage, mutants: Sequence[Mutant]) -> dict[str, list[str]]:
     these = [word for mutant in mutants for word in ("--re", f"^{re.escape(mutant.key)}$")]
     status = subprocess.run(
         [
-            *cargo_mutants(OUT / "conditions"),
+            *cargo_mutants(copy),
             *("--in-place", "--output", output),
             *these,
             *("--", *stage.arguments.split()),

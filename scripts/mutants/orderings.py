@@ -11,7 +11,6 @@ import rust_source
 import working_copy
 from models import Program, Verdict
 from mutant import Mutant, named
-from working_copy import OUT
 
 # No memory orderings of the library, but what its atomics and its tests are made of.
 SKIPPED = re.compile(r"src/(?:.*/)?tests(?:/.*|\.rs)|src/sync(?:\.rs|/mod\.rs|/probe.*)")
@@ -64,35 +63,45 @@ def mutate(file: str, text: str, first: int) -> tuple[str, list[tuple[str, int, 
     return "".join([*parts, text[end:]]), found
 
 
-def sources(copy: Path) -> Iterator[tuple[str, Path]]:
-    """Finds the files to change: all of src/ but those that are not part of the algorithm."""
-    for path in sorted((copy / "src").rglob("*.rs")):
-        name = path.relative_to(copy).as_posix()
-        if not SKIPPED.fullmatch(name):
-            yield name, path
+def mutate_all(root: Path) -> Iterator[tuple[str, str, list[tuple[str, int, str, str]]]]:
+    """Returns (file, new text, mutants as from `mutate`) of each file.
+
+    The files are all of src/ but those that are not part of the algorithm.
+    """
+    first = 0
+    for path in sorted((root / "src").rglob("*.rs")):
+        file = path.relative_to(root).as_posix()
+        if SKIPPED.fullmatch(file):
+            continue
+        text, found = mutate(file, path.read_text(), first)
+        yield file, text, found
+        first += len({key.split()[0] for *_, key in found})
 
 
 def find() -> list[Mutant]:
-    """Makes the working copy that is all mutants at once, and returns the mutants."""
-    copy = working_copy.make("orderings")
-    found: list[tuple[str, int, str, str]] = []
-    first = 0
-    for name, path in sources(copy):
-        text, here = mutate(name, path.read_text(), first)
-        path.write_text(text)
-        found += here
-        first += len({key.split()[0] for *_, key in here})
+    """Returns the mutants of the checkout."""
+    found = [one for *_, here in mutate_all(working_copy.ROOT) for one in here]
     assert any(change.startswith(FENCE) for _, _, change, _ in found), f"no {FENCE} in the sources"
-
-    (copy / "src/mutant.rs").write_text(models.SWITCH)
-    lib = copy / "src/lib.rs"
-    lib.write_text(f"#![allow(unused)]\n{lib.read_text()}#[cfg(test)]\nmod mutant;\n")
     return named(found)
 
 
+def make_copy() -> Path:
+    """Makes a working copy that is all mutants at once."""
+    copy = working_copy.make("orderings")
+    for file, text, _ in list(mutate_all(copy)):
+        (copy / file).write_text(text)
+    (copy / "src/mutant.rs").write_text(models.SWITCH)
+    lib = copy / "src/lib.rs"
+    lib.write_text(f"#![allow(unused)]\n{lib.read_text()}#[cfg(test)]\nmod mutant;\n")
+    return copy
+
+
 def survivors(mutants: Sequence[Mutant], jobs: int) -> tuple[list[Mutant], list[Mutant]]:
-    """Runs the models on each mutant. Returns the mutants that survive, and an empty list: all compile."""
-    copy = OUT / "orderings"
+    """Runs the models on each mutant.
+
+    Returns the mutants that survive, and those that do not compile: none.
+    """
+    copy = make_copy()
     programs = {
         "two cells": models.build(copy, one_cell=False),
         "one cell": models.build(copy, one_cell=True),
@@ -102,8 +111,9 @@ def survivors(mutants: Sequence[Mutant], jobs: int) -> tuple[list[Mutant], list[
     # Most mutants fail with a single preemption already, which takes a fraction of the time.
     for preemptions in sorted({1, models.PREEMPTIONS}):
         for cells, program in programs.items():
-            print(f"--- segments of {cells}, {preemptions} preemptions", flush=True)
-            left = Round(program, preemptions, fenced[cells]).survivors(left, jobs)
+            if left:
+                print(f"--- segments of {cells}, {preemptions} preemptions", flush=True)
+                left = Round(program, preemptions, fenced[cells]).survivors(left, jobs)
     return left, []
 
 
