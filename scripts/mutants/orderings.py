@@ -106,53 +106,45 @@ def survivors(mutants: Sequence[Mutant], jobs: int) -> tuple[list[Mutant], list[
         "two cells": models.build(copy, one_cell=False),
         "one cell": models.build(copy, one_cell=True),
     }
-    fenced = {cells: needing_fences(program, jobs) for cells, program in programs.items()}
     left = list(mutants)
     # Most mutants fail with a single preemption already, which takes a fraction of the time.
     for preemptions in sorted({1, models.PREEMPTIONS}):
         for cells, program in programs.items():
             if left:
                 print(f"--- segments of {cells}, {preemptions} preemptions", flush=True)
-                left = Round(program, preemptions, fenced[cells]).survivors(left, jobs)
+                left = Round(program, preemptions, jobs).survivors(left, jobs)
     return left, []
-
-
-def needing_fences(program: Program, jobs: int) -> set[str]:
-    """Returns the models that fail without the fences.
-
-    The other models run without them. A fence stands for accesses that are SeqCst outside of loom,
-    but it orders more than those do, so it would hide that another ordering is too weak.
-    """
-
-    def needs(model: str) -> bool:
-        verdict = program.run(model, preemptions=models.PREEMPTIONS, fences=False)
-        return verdict is Verdict.FAILED
-
-    with ThreadPoolExecutor(jobs) as pool:
-        return {
-            model for model, need in zip(program.models, pool.map(needs, program.models), strict=True) if need
-        }
 
 
 class Round:
     """The models of one program with one bound on preemptions."""
 
-    def __init__(self, program: Program, preemptions: int, fenced: set[str]) -> None:
+    def __init__(self, program: Program, preemptions: int, jobs: int) -> None:
         self.program = program
         self.preemptions = preemptions
-        self.fenced = fenced
+        # The models that need the fences. The others run without them: a fence stands for accesses
+        # that are SeqCst outside of loom, but it orders more than those do, so it would hide that
+        # another ordering is too weak.
+        self.fenced: set[str] = set()
         # In seconds, without a mutant.
-        self.times = {model: self.time(model) for model in program.models}
+        self.times: dict[str, float] = {}
+        with ThreadPoolExecutor(jobs) as pool:
+            for _ in pool.map(self.prepare, program.models):
+                pass  # This raises what was raised there.
         # In the order to be tried: fast ones first.
         self.order = sorted(program.models, key=self.times.__getitem__)
         print(f"{len(self.order)} models, {sum(self.times.values()):.0f} s", flush=True)
 
-    def time(self, model: str) -> float:
-        """Returns how long a model takes on the unchanged code, on which it must hold."""
-        start = time.monotonic()
-        verdict = self.program.run(model, preemptions=self.preemptions, fences=model in self.fenced)
-        assert verdict is Verdict.HELD, f"{model} fails without a mutant"
-        return time.monotonic() - start
+    def prepare(self, model: str) -> None:
+        """Runs a model on the unchanged code: finds out how long it takes, and if it needs the fences."""
+        for fences in False, True:
+            start = time.monotonic()
+            verdict = self.program.run(model, preemptions=self.preemptions, fences=fences)
+            self.times[model] = time.monotonic() - start
+            if verdict is Verdict.HELD:
+                return
+            self.fenced.add(model)
+        raise AssertionError(f"{model} fails without a mutant")
 
     def kills(self, mutant: Mutant) -> bool:
         """Runs the models on a mutant until one fails, and prints which one that is."""
