@@ -6,9 +6,9 @@ use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 use std::sync::Arc;
 
+use crate::core::request::Request;
 use crate::error::AcquireError;
 use crate::permit::{OwnedSemaphorePermit, SemaphorePermit};
-use crate::request::Request;
 use crate::semaphore::Semaphore;
 
 /// Waits for permits; made by [`Semaphore::acquire`] and [`Semaphore::acquire_many`].
@@ -82,7 +82,7 @@ impl<'a> Future for Acquire<'a> {
         let this = self.get_mut();
         // Read before the balance changes, lest they be read again after it.
         let (semaphore, permits) = (this.semaphore, this.request.permits());
-        let result = ready!(this.request.poll(semaphore, cx));
+        let result = ready!(this.request.poll(&semaphore.core, cx));
         Poll::Ready(result.map(|()| SemaphorePermit::new(semaphore, permits)))
     }
 }
@@ -97,7 +97,7 @@ impl Future for AcquireOwned {
         let Some(semaphore) = &this.semaphore else {
             panic!("`AcquireOwned` polled after completion")
         };
-        let result = ready!(this.request.poll(semaphore, cx));
+        let result = ready!(this.request.poll(&semaphore.core, cx));
         let semaphore = this.semaphore.take();
         Poll::Ready(result.map(|()| match semaphore {
             Some(semaphore) => OwnedSemaphorePermit::new(semaphore, this.request.permits()),
@@ -109,7 +109,7 @@ impl Future for AcquireOwned {
 impl Drop for Acquire<'_> {
     #[inline]
     fn drop(&mut self) {
-        self.request.cancel(self.semaphore);
+        self.request.cancel(&self.semaphore.core);
     }
 }
 
@@ -117,20 +117,27 @@ impl Drop for AcquireOwned {
     #[inline]
     fn drop(&mut self) {
         if let Some(semaphore) = &self.semaphore {
-            self.request.cancel(semaphore);
+            self.request.cancel(&semaphore.core);
         }
     }
 }
 
 impl fmt::Debug for Acquire<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Acquire").field("request", &self.request).finish_non_exhaustive()
+        self.request.fmt_as("Acquire", f)
     }
 }
 
 impl fmt::Debug for AcquireOwned {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AcquireOwned").field("request", &self.request).finish_non_exhaustive()
+        self.request.fmt_as("AcquireOwned", f)
+    }
+}
+
+impl AcquireOwned {
+    /// Whether it has returned, and may not be polled any more.
+    pub(crate) const fn is_over(&self) -> bool {
+        self.request.is_over()
     }
 }
 

@@ -1,22 +1,19 @@
 #![doc = include_str!("../README.md")]
 
 mod acquire;
-mod balance;
 mod blocking;
+mod core;
 mod error;
 mod line;
 mod permit;
 mod poll_semaphore;
-mod request;
-mod seeded;
 mod semaphore;
 mod sync;
-#[cfg(test)]
-mod tests;
+mod try_acquire;
 mod wakes;
 
-pub use acquire::{Acquire, AcquireOwned};
-pub use error::{AcquireError, TryAcquireError};
-pub use permit::{OwnedSemaphorePermit, SemaphorePermit};
-pub use poll_semaphore::PollSemaphore;
-pub use semaphore::Semaphore;
+pub use self::acquire::{Acquire, AcquireOwned};
+pub use self::error::{AcquireError, TryAcquireError};
+pub use self::permit::{OwnedSemaphorePermit, SemaphorePermit};
+pub use self::poll_semaphore::PollSemaphore;
+pub use self::semaphore::Semaphore;

@@ -121,7 +121,12 @@ impl PollSemaphore {
         cx: &mut Context<'_>,
         permits: u32,
     ) -> Poll<Option<OwnedSemaphorePermit>> {
-        if self.pending.as_ref().is_some_and(|&(asked, _)| asked != permits) {
+        // A request is over, and still there, where user code panicked as it ended.
+        if self
+            .pending
+            .as_ref()
+            .is_some_and(|(asked, request)| *asked != permits || request.is_over())
+        {
             self.pending = None;
         }
         let (_, request) = self

@@ -1,18 +1,10 @@
-//! The semaphore: its contract, its counts, and how permits go back.
+//! The semaphore: its contract, and its counts.
 
 use core::fmt;
 
-use crate::balance::{self, Balance, Overflow, Snapshot};
-use crate::line::{Ended, LazyBox, Line};
+use crate::core::Core;
+use crate::core::balance::{self, check_permits};
 use crate::sync::const_fn;
-use crate::wakes::{Wakes, wake_one, waking};
-
-/// What tokio says, number included; a `const` panic cannot format one.
-const TOO_MANY: &str = match usize::BITS {
-    64 => "a semaphore may not have more than MAX_PERMITS permits (2305843009213693951)",
-    32 => "a semaphore may not have more than MAX_PERMITS permits (536870911)",
-    _ => "a semaphore may not have more than MAX_PERMITS permits",
-};
 
 /// A counting semaphore for async code: lock-free, strictly fair, weighted, cancel-safe.
 ///
@@ -138,9 +130,7 @@ const TOO_MANY: &str = match usize::BITS {
 /// [`close`]: Semaphore::close
 /// [`try_acquire`]: Semaphore::try_acquire
 pub struct Semaphore {
-    pub(crate) balance: Balance,
-    /// Made when somebody first has to wait.
-    pub(crate) line: LazyBox<Line>,
+    pub(crate) core: Core,
 }
 
 impl Semaphore {
@@ -169,10 +159,8 @@ impl Semaphore {
         #[must_use]
         #[track_caller]
         pub const fn new(permits: usize) -> Self {
-            if permits > Self::MAX_PERMITS {
-                Self::too_many();
-            }
-            Self { balance: Balance::new(permits), line: LazyBox::new() }
+            check_permits(permits);
+            Self { core: Core::new(permits) }
         }
     }
 
@@ -211,7 +199,7 @@ impl Semaphore {
     /// ```
     #[must_use]
     pub fn available_permits(&self) -> usize {
-        usize::try_from(self.balance.load().free()).unwrap_or(usize::MAX)
+        usize::try_from(self.core.balance.load().free()).unwrap_or(usize::MAX)
     }
 
     /// Adds `n` new permits, and wakes those who have all they asked for by that.
@@ -232,9 +220,8 @@ impl Semaphore {
     /// ```
     #[track_caller]
     pub fn add_permits(&self, n: usize) {
-        match self.balance.add(n) {
-            Ok(seen) => self.after_give(seen, n),
-            Err(Overflow) => Self::overflow(n),
+        if let Err(overflow) = self.core.add(n) {
+            overflow.panic(n);
         }
     }
 
@@ -252,7 +239,7 @@ impl Semaphore {
     /// ```
     #[allow(clippy::must_use_candidate, reason = "tokio's is not, and code moves over unchanged")]
     pub fn forget_permits(&self, n: usize) -> usize {
-        self.balance.forget(n)
+        self.core.balance.forget(n)
     }
 
     /// Closes the semaphore: it issues no more permits, and everybody who waits is woken and gets
@@ -282,10 +269,7 @@ impl Semaphore {
     /// # }
     /// ```
     pub fn close(&self) {
-        self.balance.close();
-        if let Some(line) = self.line.shut() {
-            waking(|wakes| self.close_line(line, wakes));
-        }
+        self.core.close();
     }
 
     /// Returns whether the semaphore is closed.
@@ -302,134 +286,7 @@ impl Semaphore {
     /// ```
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.balance.load().is_closed()
-    }
-
-    /// Refuses requests that no semaphore could ever grant; there are some on 32 bits only.
-    #[inline]
-    #[track_caller]
-    pub(crate) fn check_request(permits: u32) {
-        if permits as usize > Self::MAX_PERMITS {
-            Self::too_many();
-        }
-    }
-
-    /// Gives back `n` permits, and wakes whoever has all it asked for by that.
-    #[inline]
-    pub(crate) fn release(&self, n: usize) {
-        if let Err(seen) = self.balance.give(n) {
-            self.after_give(seen, n);
-        }
-    }
-
-    /// Delivers units that are owed, and gives back permits, before anybody is woken.
-    #[cold]
-    pub(crate) fn hand_on(&self, owed: u64, permits: u32) {
-        waking(|wakes| {
-            if owed > 0 {
-                self.deliver(owed, wakes);
-                wakes.make_room();
-            }
-            if permits > 0 {
-                if let Err(seen) = self.balance.give(permits as usize) {
-                    self.settle_give(seen, permits as usize, wakes);
-                }
-            }
-        });
-    }
-
-    /// The rest of a release of `n` that found the balance as `seen`.
-    #[cold]
-    fn after_give(&self, seen: Snapshot, n: usize) {
-        let units = seen.owed().min(n as u64);
-        let line = if units > 0 { self.line.get() } else { None };
-        match line.and_then(|line| line.deliver_at_once(units)) {
-            Some(waker) => wake_one(waker),
-            None => self.after_give_in_any_state(seen, n),
-        }
-    }
-
-    #[cold]
-    fn after_give_in_any_state(&self, seen: Snapshot, n: usize) {
-        waking(|wakes| self.settle_give(seen, n, wakes));
-    }
-
-    fn settle_give(&self, seen: Snapshot, n: usize, wakes: &mut Wakes) {
-        let units = seen.owed().min(n as u64);
-        if units > 0 {
-            self.deliver(units, wakes);
-        } else if Balance::overflows(seen, n) {
-            // What is not free any more is no excess.
-            self.balance.forget(n);
-            Self::overflow(n);
-        } else if seen.is_closed() {
-            self.help_close_collecting(wakes);
-        }
-    }
-
-    /// Hands out units that are owed; what nobody in a shut line wants any more is free.
-    fn deliver(&self, units: u64, wakes: &mut Wakes) {
-        let back = match self.line.get_or_init(Line::new) {
-            Some(line) => line.deliver(units, wakes),
-            None => units,
-        };
-        if back > 0 {
-            self.balance.settle(i64::try_from(back).unwrap_or(i64::MAX));
-        }
-    }
-
-    /// Brings a close to its end whose thread may have been stopped.
-    #[cold]
-    pub(crate) fn help_close(&self) {
-        waking(|wakes| self.help_close_collecting(wakes));
-    }
-
-    #[cold]
-    fn help_close_collecting(&self, wakes: &mut Wakes) {
-        if let Some(line) = self.line.get() {
-            if !line.is_closed() {
-                self.close_line(line, wakes);
-            }
-        }
-    }
-
-    fn close_line(&self, line: &Line, wakes: &mut Wakes) {
-        loop {
-            let (correction, all) = line.close(wakes);
-            self.balance.settle(correction);
-            if all {
-                return;
-            }
-            wakes.wake();
-        }
-    }
-
-    /// Draws the consequence of a place's end: mostly there is none.
-    #[inline]
-    pub(crate) fn ended(&self, ended: Ended) {
-        if !matches!(ended, Ended::No) {
-            self.line().ended(ended);
-        }
-    }
-
-    /// The line in which somebody has a place.
-    pub(crate) fn line(&self) -> &Line {
-        match self.line.get() {
-            Some(line) => line,
-            None => unreachable!("a place outside of the line"),
-        }
-    }
-
-    #[cold]
-    #[track_caller]
-    const fn too_many() -> ! {
-        panic!("{}", TOO_MANY)
-    }
-
-    #[cold]
-    #[track_caller]
-    fn overflow(n: usize) -> ! {
-        panic!("number of added permits ({n}) would overflow MAX_PERMITS ({})", Self::MAX_PERMITS)
+        self.core.is_closed()
     }
 }
 

@@ -1,4 +1,4 @@
-//! Wakers whose owners were served, to be woken when nothing is held.
+//! User code that an operation owes: wakers to wake or to drop, when nothing is held.
 
 use core::any::Any;
 use core::task::Waker;
@@ -7,28 +7,28 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use arrayvec::ArrayVec;
 
-/// How many are collected before some are woken: bounds the stack that a release takes.
-pub(crate) const BATCH: usize = if cfg!(test) { 2 } else { 32 };
+use crate::sync::probe::BATCH;
 
-/// Who is to be woken, which happens when it is dropped; made by [`waking`].
+/// Wakers that are to be woken, which happens when this is dropped; made by [`waking`].
+///
+/// Whatever user code is called through it, its first panic comes out when this is dropped, after
+/// everything else was done; unless the thread is panicking already.
 #[derive(Debug, Default)]
 pub(crate) struct Wakes {
     batch: ArrayVec<Waker, BATCH>,
     panic: Option<Box<dyn Any + Send>>,
 }
 
-/// Does `work`, and then wakes everybody whom that has collected; a panic of one keeps none of the
-/// others asleep.
+/// Does `work`, and then wakes everybody whom that has collected.
 ///
 /// When `work` returns, the state is consistent: a waker is user code, and may re-enter, panic, or
-/// never return. The first panic goes on to the caller after everybody was woken, unless the thread
-/// is panicking already.
+/// never return.
 pub(crate) fn waking<T>(work: impl FnOnce(&mut Wakes) -> T) -> T {
     work(&mut Wakes::default())
 }
 
 impl Wakes {
-    /// Adds a waker; there must be room.
+    /// Adds a waker to wake; there must be room.
     #[inline]
     pub(crate) fn push(&mut self, waker: Waker) {
         self.batch.push(waker);
@@ -39,40 +39,37 @@ impl Wakes {
         self.batch.is_full()
     }
 
-    /// Sees to it that one can be added.
+    /// Makes room for one more.
     pub(crate) fn make_room(&mut self) {
         if self.is_full() {
             self.wake();
         }
     }
 
-    /// Wakes those collected so far, and keeps the first panic for later.
+    /// Wakes those collected so far.
     pub(crate) fn wake(&mut self) {
         for waker in self.batch.drain(..) {
-            if let Err(panic) = wake(waker) {
-                // A payload's own drop may panic as well: a second one is never dropped here.
-                match &self.panic {
-                    None => self.panic = Some(panic),
-                    Some(_) => core::mem::forget(panic),
-                }
-            }
+            keep_first(&mut self.panic, || waker.wake());
         }
     }
-}
 
-/// Wakes the only one that there is to be woken.
-#[inline]
-pub(crate) fn wake_one(waker: Waker) {
-    if let Err(panic) = wake(waker) {
-        pass_on(panic);
+    /// Runs user code now.
+    pub(crate) fn run(&mut self, user_code: impl FnOnce()) {
+        keep_first(&mut self.panic, user_code);
     }
 }
 
-/// Wakes one; `Err` if it panics. What a waker leaves behind then is its own: nothing of ours was
-/// lent to it.
-#[inline]
-fn wake(waker: Waker) -> std::thread::Result<()> {
-    catch_unwind(AssertUnwindSafe(|| waker.wake()))
+/// Runs user code, and keeps its panic if it is the first.
+///
+/// What user code leaves behind when it panics is its own: nothing of ours was lent to it.
+fn keep_first(first: &mut Option<Box<dyn Any + Send>>, user_code: impl FnOnce()) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(user_code)) {
+        match first {
+            None => *first = Some(panic),
+            // The drop of a payload may panic as well: a second one is never dropped here.
+            Some(_) => core::mem::forget(panic),
+        }
+    }
 }
 
 impl Drop for Wakes {
@@ -81,6 +78,14 @@ impl Drop for Wakes {
         if let Some(panic) = self.panic.take() {
             pass_on(panic);
         }
+    }
+}
+
+/// Wakes the only one that there is to be woken, where nothing else is owed.
+#[inline]
+pub(crate) fn wake_one(waker: Waker) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
+        pass_on(panic);
     }
 }
 

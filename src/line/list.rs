@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   head ---> [ . . . . ] ---> [ . . . . ] ---> [ . . . . ] ---> null
-//!                 ^ hint                              ^ tail: segment | places given out
+//!                 ^ hint                              ^ tail: segment | places reserved
 //! ```
 //!
 //! Unlinking is Michael's: freeze the segment's `next`, then change what leads to it, the head or
@@ -12,10 +12,10 @@
 
 use core::ptr::NonNull;
 
+use super::position::{Place, Position, Tail};
 use super::reclaim::{Guard, Hazards, Head, Source};
-use super::segment::{Ended, Place, Position, Retired, Segment, Tail};
-use crate::seeded;
-use crate::sync::{AtomicIsize, Relaxed};
+use super::segment::{Completed, Retired, Segment};
+use crate::sync::{AtomicIsize, Relaxed, seeded};
 
 #[derive(Debug)]
 pub(super) struct List {
@@ -26,7 +26,7 @@ pub(super) struct List {
     linked: AtomicIsize,
     /// Segments that are finished and linked. Both counts are for [`List::is_sparse`] alone, and
     /// may run ahead or behind while somebody is between a step and its count.
-    dead: AtomicIsize,
+    finished: AtomicIsize,
 }
 
 impl List {
@@ -37,7 +37,7 @@ impl List {
             tail,
             hazards: Hazards::new(),
             linked: AtomicIsize::new(1),
-            dead: AtomicIsize::new(0),
+            finished: AtomicIsize::new(0),
         }
     }
 
@@ -75,10 +75,9 @@ impl List {
         }
     }
 
-    /// [`List::reserve`] in the usual case: the segment has another, and nobody else takes it.
-    /// Otherwise nothing was done.
+    /// [`List::reserve`], once, where the segment has another place; otherwise nothing was done.
     #[inline]
-    pub(super) fn reserve_at_once(&self) -> Option<Place> {
+    pub(super) fn try_reserve(&self) -> Option<Place> {
         let tail = self.tail.load();
         let reserved = tail.has_next() && self.tail.change(tail, tail.next()).is_ok();
         reserved.then(|| Place::new(tail))
@@ -91,14 +90,14 @@ impl List {
         let Some(guard) = self.hazards.protect(Source::Tail(&self.tail)) else {
             unreachable!("the tail is never null");
         };
-        // `full` may be at the address where a segment was before, and will be again: the one that is
-        // protected is linked, so if it is `full`'s, it is the one that the tail is in.
+        // ABA: the address in `full` may have been freed and used again. Under the guard, check that the
+        // tail is still in the protected segment.
         let tail = self.tail.load();
         if tail != full || tail.segment() != guard.pointer().as_ptr() {
             return Err(tail);
         }
         let first = Position::new(self.next_or_new(guard.segment()), 0);
-        // Still under the guard: another segment at the same address would have another `next`.
+        // Still under the guard, or the address could be used again here.
         self.tail.change(full, first.next()).map(|()| first)
     }
 
@@ -115,10 +114,10 @@ impl List {
         }
     }
 
-    /// The first segment, protected, in the usual case; see [`Hazards::protect_at_once`].
+    /// The first segment, protected, unless something is in the way; see [`Hazards::try_protect`].
     #[inline]
-    pub(super) fn first_at_once(&self) -> Option<Guard<'_>> {
-        self.hazards.protect_at_once(Source::Head(&self.head))
+    pub(super) fn try_first(&self) -> Option<Guard<'_>> {
+        self.hazards.try_protect(Source::Head(&self.head))
     }
 
     /// The first segment, protected.
@@ -150,23 +149,23 @@ impl List {
         first
     }
 
-    /// Draws the consequence of a cell's end.
+    /// Retires the segment if its last cell was just finished, or sweeps if that pays.
     #[inline]
-    pub(super) fn ended(&self, ended: Ended) {
-        if !matches!(ended, Ended::No) {
-            self.segment_ended(ended);
+    pub(super) fn complete(&self, completed: Completed) {
+        if !matches!(completed, Completed::No) {
+            self.complete_slow(completed);
         }
     }
 
     #[cold]
-    fn segment_ended(&self, ended: Ended) {
-        match ended {
-            Ended::No => {}
-            Ended::Retired(_) if seeded::LEAK => {}
-            Ended::Retired(retired) => self.hazards.retire(retired),
-            Ended::Finished => {
+    fn complete_slow(&self, completed: Completed) {
+        match completed {
+            Completed::No => {}
+            Completed::Unlinked(_) if seeded::LEAK => {}
+            Completed::Unlinked(retired) => self.hazards.retire(retired),
+            Completed::Linked => {
                 // ORDERING: Relaxed. Pairs with nothing: a count for a rule of thumb.
-                self.dead.fetch_add(1, Relaxed);
+                self.finished.fetch_add(1, Relaxed);
                 if self.is_sparse() {
                     self.sweep();
                 }
@@ -177,23 +176,23 @@ impl List {
     /// Whether a sweep pays: it passes over all linked segments, and unlinks a third of them. Of
     /// two, the first is left to the next delivery, and the last to the next who joins.
     fn is_sparse(&self) -> bool {
-        // ORDERING: Relaxed. Pairs with nothing, as in `ended`.
-        let dead = self.dead.load(Relaxed);
+        // ORDERING: Relaxed. Pairs with nothing, as in `complete_slow`.
+        let finished = self.finished.load(Relaxed);
         // ORDERING: Relaxed, as above.
         let linked = self.linked.load(Relaxed);
-        linked > 2 && dead * 3 >= linked
+        linked > 2 && finished * 3 >= linked
     }
 
-    /// What follows a segment of which all places are given out.
+    /// What follows a segment of which all places are reserved.
     fn next_or_new(&self, segment: &Segment) -> *mut Segment {
         if segment.next().0.is_null() && self.hazards.append_to(segment) {
-            // ORDERING: Relaxed. Pairs with nothing, as in `ended`.
+            // ORDERING: Relaxed. Pairs with nothing, as in `complete_slow`.
             self.linked.fetch_add(1, Relaxed);
         }
         segment.next().0
     }
 
-    /// Moves the tail off a segment of which all places are given out, for it is to be unlinked;
+    /// Moves the tail off a segment of which all places are reserved, as it is to be unlinked;
     /// `false` if the line is shut and ends there.
     fn leave_tail(&self, segment: &Segment) -> bool {
         let here = core::ptr::from_ref(segment).cast_mut();
@@ -201,7 +200,7 @@ impl List {
         if tail.segment() != here {
             return true;
         }
-        debug_assert!(tail.is_full(), "a cell was passed over before it was given out");
+        debug_assert!(tail.is_full(), "a cell was passed over before it was reserved");
         if tail.is_shut() {
             return false;
         }
@@ -215,12 +214,12 @@ impl List {
 
     /// Counts a segment as unlinked; whoever unlinked it is here.
     fn unlinked(&self, segment: NonNull<Segment>) -> Option<Retired> {
-        // ORDERING: Relaxed. Pairs with nothing, as in `ended`.
+        // ORDERING: Relaxed. Pairs with nothing, as in `complete_slow`.
         self.linked.fetch_sub(1, Relaxed);
         let retired = Segment::unlinked(segment);
         if retired.is_some() {
             // ORDERING: Relaxed, as above.
-            self.dead.fetch_sub(1, Relaxed);
+            self.finished.fetch_sub(1, Relaxed);
         }
         retired
     }

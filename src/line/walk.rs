@@ -1,17 +1,15 @@
 //! What happens at the head of the line: units are delivered there, and claims voided.
 
-use super::cell::Cell;
+use super::cell::{Cell, Finish, Visited};
 use super::list::List;
-use super::outcome::{Finish, Visited};
 use super::reclaim::Guard;
 use super::segment::{CELLS, Segment};
-use crate::seeded;
-use crate::sync::dekker;
+use crate::sync::{dekker, seeded};
 use crate::wakes::Wakes;
 
-/// How a walk ended.
+/// Why a walk stopped.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum End {
+pub(super) enum Stop {
     /// There is nothing more to do.
     Done,
     /// Somebody must be woken before it goes on.
@@ -30,33 +28,33 @@ pub(super) enum Visit {
     /// The cell is satisfied, as its sink was filled, and nobody comes back to it.
     Filled(Finish),
     /// The cell is not satisfied: stop here.
-    Stop(End),
+    Stop(Stop),
 }
 
 /// Whoever goes through the line from its head.
 pub(super) trait Visitor {
     fn visit(&mut self, list: &List, segment: &Segment, index: usize) -> Visit;
 
-    /// Whether to go no further than the cell just passed.
-    fn end(&self) -> Option<End>;
+    /// Why to go no further than the cell just passed, if so.
+    fn stop_after(&self) -> Option<Stop>;
 }
 
 /// Goes from the first unsatisfied cell on, as far as `visitor` goes, and moves the head along.
 ///
 /// A guard is held on the segment, and nothing else; no user code runs.
-pub(super) fn walk(list: &List, visitor: &mut impl Visitor) -> End {
+pub(super) fn walk(list: &List, visitor: &mut impl Visitor) -> Stop {
     let mut guard = list.first();
     loop {
         if let Some(end) = walk_segment(list, &guard, visitor) {
             return end;
         }
-        let Some(next) = list.advance(guard) else { return End::Shut };
+        let Some(next) = list.advance(guard) else { return Stop::Shut };
         guard = next;
     }
 }
 
 /// `None` if `visitor` goes further than the segment.
-fn walk_segment(list: &List, guard: &Guard<'_>, visitor: &mut impl Visitor) -> Option<End> {
+fn walk_segment(list: &List, guard: &Guard<'_>, visitor: &mut impl Visitor) -> Option<Stop> {
     let segment = guard.segment();
     let mut index = segment.hint();
     let end = loop {
@@ -67,12 +65,12 @@ fn walk_segment(list: &List, guard: &Guard<'_>, visitor: &mut impl Visitor) -> O
             Visit::Again => continue,
             Visit::Passed => {}
             Visit::Filled(finish) => {
-                list.ended(Segment::hand_on(guard.pointer(), index, finish));
+                list.complete(Segment::pass_mark(guard.pointer(), index, finish));
             }
             Visit::Stop(end) => break Some(end),
         }
         index += 1;
-        if let Some(end) = visitor.end() {
+        if let Some(end) = visitor.stop_after() {
             break Some(end);
         }
     };
@@ -110,21 +108,21 @@ impl<'a> Delivery<'a> {
         };
         self.units -= left;
         if seeded::LOST_WAKE_UP {
-            return Visit::Stop(End::Done);
+            return Visit::Stop(Stop::Done);
         }
         dekker();
         let shut = list.tail().is_shut();
         // What has no room here is not for those who are late.
-        if self.units == 0 && !shut && all_are_late_behind(list, segment, index) {
-            return Visit::Stop(End::Done);
+        if self.units == 0 && !shut && no_one_published_behind(list, segment, index) {
+            return Visit::Stop(Stop::Done);
         }
-        let given_out = list.tail().is_past(segment, index);
-        debug_assert!(given_out || shut, "nobody asked for so much");
-        let Some(left) = cell.take_units(given_out) else {
+        let reserved = list.tail().is_past(segment, index);
+        debug_assert!(reserved || shut, "nobody asked for so much");
+        let Some(left) = cell.take_units(reserved) else {
             return Visit::Again;
         };
         self.units += left;
-        if given_out { Visit::Passed } else { Visit::Stop(End::Shut) }
+        if reserved { Visit::Passed } else { Visit::Stop(Stop::Shut) }
     }
 }
 
@@ -133,7 +131,7 @@ impl<'a> Delivery<'a> {
 ///
 /// Without that they would have to be passed over. They would take other places, perhaps be late
 /// there, too, and so on, and none of them or of the deliverers would come to an end.
-fn all_are_late_behind(list: &List, segment: &Segment, index: usize) -> bool {
+fn no_one_published_behind(list: &List, segment: &Segment, index: usize) -> bool {
     let mut further: Option<Guard<'_>> = None;
     let mut index = index + 1;
     loop {
@@ -164,16 +162,16 @@ impl Visitor for Delivery<'_> {
         // Somebody in front may have been voided, and nobody behind may be served then: whoever
         // passed a void cell, or a hint beyond one, sees here that the line was shut before.
         if list.tail().is_shut() {
-            return Visit::Stop(End::Shut);
+            return Visit::Stop(Stop::Shut);
         }
         match segment.cells[index].deliver(self.units) {
             Visited::Open => self.at_open(list, segment, index),
             Visited::Short => {
                 self.units = 0;
-                Visit::Stop(End::Done)
+                Visit::Stop(Stop::Done)
             }
             Visited::Satisfied => Visit::Passed,
-            Visited::Ended { took, waker } => {
+            Visited::Served { took, waker } => {
                 self.units -= u64::from(took);
                 if let Some(waker) = waker {
                     self.wakes.push(waker);
@@ -188,11 +186,11 @@ impl Visitor for Delivery<'_> {
     }
 
     #[inline]
-    fn end(&self) -> Option<End> {
+    fn stop_after(&self) -> Option<Stop> {
         if self.units == 0 {
-            return Some(End::Done);
+            return Some(Stop::Done);
         }
-        self.wakes.is_full().then_some(End::BatchFull)
+        self.wakes.is_full().then_some(Stop::BatchFull)
     }
 }
 
@@ -218,25 +216,25 @@ impl Visitor for PickUp<'_> {
     fn visit(&mut self, list: &List, segment: &Segment, index: usize) -> Visit {
         let cell = &segment.cells[index];
         if core::ptr::eq(cell, self.own) {
-            return Visit::Stop(End::Done);
+            return Visit::Stop(Stop::Done);
         }
         match cell.units_left() {
             None if cell.is_satisfied() => Visit::Passed,
-            None | Some(0) => Visit::Stop(End::Done),
+            None | Some(0) => Visit::Stop(Stop::Done),
             // Where the line has gone on without our own place, the head is beyond it, and units
             // may lie where no place was given out: they are for whoever takes that.
-            Some(_) if !list.tail().is_past(segment, index) => Visit::Stop(End::Done),
+            Some(_) if !list.tail().is_past(segment, index) => Visit::Stop(Stop::Done),
             Some(_) => match cell.take_units(true) {
                 None => Visit::Again,
                 Some(units) => {
                     self.units = units;
-                    Visit::Stop(End::Done)
+                    Visit::Stop(Stop::Done)
                 }
             },
         }
     }
 
-    fn end(&self) -> Option<End> {
+    fn stop_after(&self) -> Option<Stop> {
         None
     }
 }
@@ -261,12 +259,12 @@ impl<'a> Closing<'a> {
     /// At a cell where nobody has published: whoever reserved it learns that the line is shut, and
     /// units that lie here are free.
     fn at_open(&mut self, list: &List, segment: &Segment, cell: &Cell, index: usize) -> Visit {
-        let given_out = list.tail().is_past(segment, index);
-        let Some(left) = cell.take_units(given_out) else {
+        let reserved = list.tail().is_past(segment, index);
+        let Some(left) = cell.take_units(reserved) else {
             return Visit::Again;
         };
         self.correction += i64::try_from(left).unwrap_or(i64::MAX);
-        if given_out { Visit::Passed } else { Visit::Stop(End::Shut) }
+        if reserved { Visit::Passed } else { Visit::Stop(Stop::Shut) }
     }
 }
 
@@ -277,7 +275,7 @@ impl Visitor for Closing<'_> {
             Visited::Open => self.at_open(list, segment, cell, index),
             Visited::Short => unreachable!("a claim is voided whole"),
             Visited::Satisfied => Visit::Passed,
-            Visited::Ended { waker, .. } => {
+            Visited::Served { waker, .. } => {
                 if let Some(waker) = waker {
                     self.wakes.push(waker);
                 }
@@ -290,7 +288,7 @@ impl Visitor for Closing<'_> {
         }
     }
 
-    fn end(&self) -> Option<End> {
-        self.wakes.is_full().then_some(End::BatchFull)
+    fn stop_after(&self) -> Option<Stop> {
+        self.wakes.is_full().then_some(Stop::BatchFull)
     }
 }

@@ -1,13 +1,14 @@
 //! After `close` nobody is granted anything new; what was granted before stays granted, and what is
 //! back is seen to be back.
 
-use std::sync::Arc;
-use std::task::Context;
+use std::sync::{Arc, Barrier};
+use std::task::{Context, Wake, Waker};
+use std::thread;
 
-use semafair::{Semaphore, TryAcquireError};
+use semafair::{Acquire, Semaphore, TryAcquireError};
 use tokio_test::{assert_ready_err, assert_ready_ok, task};
 
-use crate::support::{Wakes, served, wait, waits};
+use crate::support::{Wakes, poll, served, wait, waits};
 
 #[test]
 fn nobody_is_granted_anything_new() {
@@ -182,4 +183,54 @@ fn one_who_is_polled_before_and_after_sees_both() {
     waits(&mut first);
     sem.close();
     served(&mut first).unwrap_err();
+}
+
+/// A waker that does not return until it may.
+struct Stuck {
+    in_waker: Barrier,
+    may_return: Barrier,
+}
+
+impl Wake for Stuck {
+    fn wake(self: Arc<Self>) {
+        self.in_waker.wait();
+        self.may_return.wait();
+    }
+}
+
+/// Whoever comes to a semaphore whose closer stands in a waker goes on with the close: all are woken
+/// but those whose wakers the closer has taken already.
+#[test]
+fn a_waker_that_never_returns_withholds_its_own_batch_at_most() {
+    type Help = fn(&Semaphore, Option<Acquire<'_>>);
+    let helps: [Help; 3] = [
+        // One who was refused, and learns of it.
+        |_, refused| drop(assert_ready_err!(task::spawn(refused.unwrap()).poll())),
+        // One who was refused, and does not look.
+        |_, refused| drop(refused),
+        // One who comes now.
+        |sem, _| drop(assert_ready_err!(task::spawn(sem.acquire()).poll())),
+    ];
+    for help in helps {
+        let sem = Semaphore::new(0);
+        let stuck = Arc::new(Stuck { in_waker: Barrier::new(2), may_return: Barrier::new(2) });
+        let wakes = Wakes::new();
+        let mut first = sem.acquire();
+        assert!(poll(&mut first, &Waker::from(Arc::clone(&stuck))).is_pending());
+        // In the same batch.
+        let mut second = sem.acquire();
+        assert!(poll(&mut second, Waker::noop()).is_pending());
+        let mut line: Vec<_> = (0..1000).map(|_| sem.acquire()).collect();
+        line.iter_mut().for_each(|future| assert!(wakes.poll(future).is_pending()));
+        thread::scope(|scope| {
+            scope.spawn(|| sem.close());
+            stuck.in_waker.wait();
+            help(&sem, Some(second));
+            let woken = wakes.count();
+            stuck.may_return.wait();
+            assert!(woken >= 1000 - 30, "only {woken} of 1000 were woken");
+        });
+        assert_eq!(wakes.count(), 1000);
+        line.iter_mut().for_each(|future| drop(assert_ready_err!(task::spawn(future).poll())));
+    }
 }

@@ -320,3 +320,17 @@ fn debug_output_names_the_type() {
     let permit = Arc::clone(&sem).try_acquire_owned().unwrap();
     assert!(format!("{permit:?}").contains("OwnedSemaphorePermit"));
 }
+
+#[test]
+fn debug_says_how_many_permits_and_how_far_it_has_come() {
+    let sem = Arc::new(Semaphore::new(3));
+    let mut future = sem.acquire_many(3);
+    assert_eq!(format!("{future:?}"), "Acquire { permits: 3, state: New, .. }");
+    let mut waits = Arc::clone(&sem).acquire_many_owned(4);
+    assert!(poll(&mut waits, Waker::noop()).is_pending());
+    assert_eq!(format!("{waits:?}"), "AcquireOwned { permits: 4, state: Waiting, .. }");
+    assert!(poll(&mut future, Waker::noop()).is_pending());
+    drop(waits);
+    assert!(poll(&mut future, Waker::noop()).is_ready());
+    assert_eq!(format!("{future:?}"), "Acquire { permits: 3, state: Over, .. }");
+}

@@ -10,6 +10,8 @@ mod watchdog;
 
 mod bank;
 mod blocking;
+#[cfg(feature = "tokio")]
+mod budget;
 mod cancel;
 mod close;
 mod errors;

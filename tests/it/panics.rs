@@ -1,6 +1,8 @@
 //! A waker that panics loses no permit and keeps nobody else asleep, and its panic reaches whoever
 //! woke it.
 
+use std::mem;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
@@ -314,4 +316,143 @@ fn a_close_reaches_one_whose_clone_panicked() {
     assert_eq!(panic_of(|| poll(&mut future, &no_clone())), "no clone");
     sem.close();
     assert!(matches!(poll(&mut future, Waker::noop()), Poll::Ready(Err(_))));
+}
+
+/// A waker whose wake panics.
+fn panics_when_woken(text: &'static str) -> Rc<Hooked> {
+    let hooked = Hooked::new();
+    hooked.on_wake(move || panic!("{text}"));
+    hooked
+}
+
+/// Polls `future` for the first time, with a waker whose drop panics from then on.
+fn waits_with_bad_drop(future: &mut Acquire<'_>, text: &'static str) -> Rc<Hooked> {
+    let hooked = Hooked::new();
+    assert!(poll(future, &hooked.waker()).is_pending());
+    hooked.on_drop(move || panic!("{text}"));
+    hooked
+}
+
+/// Two panics at a time would end the process.
+#[test]
+fn the_drop_of_a_waker_and_a_wake_panic_in_one_cancel() {
+    let sem = Semaphore::new(1);
+    let behind = panics_when_woken("woken");
+    let wakes = Wakes::new();
+    let mut a = sem.acquire_many(3);
+    let mut b = sem.acquire();
+    let mut c = sem.acquire();
+    let head = waits_with_bad_drop(&mut a, "dropped");
+    assert!(poll(&mut b, &behind.waker()).is_pending());
+    assert!(wakes.poll(&mut c).is_pending());
+    sem.add_permits(1);
+    assert_eq!(panic_of(|| drop(a)), "dropped");
+    assert_eq!(behind.wakes(), 1);
+    assert_eq!(wakes.count(), 1);
+    assert_eq!(head.live(), 0);
+    granted(&[poll(&mut b, Waker::noop()), wakes.poll(&mut c)]);
+    drop((b, c));
+    assert_eq!(sem.available_permits(), 2);
+}
+
+#[test]
+fn the_drop_of_a_waker_and_a_wake_panic_in_one_poll() {
+    let sem = Arc::new(Semaphore::new(0));
+    let (own, behind) = (Hooked::new(), panics_when_woken("woken"));
+    let mut b = sem.acquire();
+    // The permits come while the waker is cloned, two more than are asked for; so the clone is not
+    // needed, and whoever comes next is woken.
+    let adds = Arc::clone(&sem);
+    own.on_clone(move || adds.add_permits(2));
+    own.on_drop(|| panic!("dropped"));
+    let mut a = sem.acquire();
+    let waker = own.waker();
+    let text = panic_of(|| {
+        let _ready = poll(&mut a, &waker).is_ready();
+    });
+    assert_eq!(text, "dropped");
+    assert!(matches!(poll(&mut b, &behind.waker()), Poll::Ready(Ok(_))));
+    drop((a, b));
+    assert_eq!(sem.available_permits(), 2);
+}
+
+#[test]
+fn a_replaced_waker_that_panics_when_it_is_dropped_keeps_the_place() {
+    let sem = Semaphore::new(0);
+    let wakes = Wakes::new();
+    let mut future = sem.acquire();
+    let _old = waits_with_bad_drop(&mut future, "old");
+    assert_eq!(panic_of(|| wakes.poll(&mut future).is_pending()), "old");
+    sem.add_permits(1);
+    assert_eq!(wakes.count(), 1, "the new waker is registered");
+    assert!(matches!(wakes.poll(&mut future), Poll::Ready(Ok(_))));
+}
+
+/// Futures that were forgotten leave their wakers to the drop of the semaphore.
+#[test]
+fn all_wakers_are_dropped_with_the_semaphore_though_some_panic() {
+    const ALL: usize = 310;
+    for bad in [&[0][..], &[30], &[31, 32], &[0, 100, 309]] {
+        let sem = Semaphore::new(0);
+        let wakers: Vec<_> = (0..ALL)
+            .map(|i| {
+                let hooked = Hooked::new();
+                let mut future = sem.acquire();
+                assert!(poll(&mut future, &hooked.waker()).is_pending());
+                if bad.contains(&i) {
+                    hooked.on_drop(move || panic!("waker {i}"));
+                }
+                mem::forget(future);
+                hooked
+            })
+            .collect();
+        assert_eq!(panic_of(|| drop(sem)), format!("waker {}", bad[0]), "the first of the panics");
+        assert_eq!(wakers.iter().map(|hooked| hooked.live()).sum::<usize>(), 0, "{bad:?}");
+    }
+}
+
+/// It is refused while its waker is cloned, and says so at its next poll: it has not said it yet.
+#[test]
+fn one_who_is_refused_while_its_waker_panics_is_refused_later() {
+    let sem = Arc::new(Semaphore::new(0));
+    let hooked = Hooked::new();
+    let closes = Arc::clone(&sem);
+    hooked.on_clone(move || closes.close());
+    hooked.on_drop(|| panic!("dropped"));
+    let mut future = sem.acquire();
+    let waker = hooked.waker();
+    assert_eq!(panic_of(|| drop(poll(&mut future, &waker))), "dropped");
+    assert!(matches!(poll(&mut future, Waker::noop()), Poll::Ready(Err(_))));
+    assert_eq!(sem.available_permits(), 0);
+}
+
+/// A `PollSemaphore` has no answer left to give after a panic; its next poll is a new request.
+#[test]
+fn a_poll_semaphore_starts_anew_after_a_panic() {
+    let sem = Arc::new(Semaphore::new(0));
+    let mut handle = PollSemaphore::new(Arc::clone(&sem));
+    let cx = &mut Context::from_waker(Waker::noop());
+
+    // As the clone panics, as the permit comes, as it is refused.
+    let text = panic_of(|| handle.poll_acquire(&mut Context::from_waker(&no_clone())).is_pending());
+    assert_eq!(text, "no clone");
+    assert!(handle.poll_acquire(cx).is_pending());
+    let hooked = Hooked::new();
+    let adds = Arc::clone(&sem);
+    hooked.on_clone(move || adds.add_permits(1));
+    hooked.on_drop(|| panic!("dropped"));
+    let waker = hooked.waker();
+    let text = panic_of(|| handle.poll_acquire(&mut Context::from_waker(&waker)).is_pending());
+    assert_eq!(text, "dropped");
+    assert!(matches!(handle.poll_acquire(cx), Poll::Ready(Some(_))));
+    assert_eq!(sem.available_permits(), 1);
+
+    // Somebody else panics whom the refusal of this one wakes on the way.
+    let mut waits = sem.acquire_many(2);
+    let woken = panics_when_woken("woken");
+    assert!(poll(&mut waits, &woken.waker()).is_pending());
+    assert_eq!(panic_of(|| sem.close()), "woken");
+    for _ in 0..3 {
+        assert!(matches!(handle.poll_acquire(cx), Poll::Ready(None)), "it is closed");
+    }
 }

@@ -9,40 +9,48 @@ use source::{Source, word_at, words};
 
 /// The storeys, from the top. A file imports only from storeys below its own; `lib` may name all.
 /// A folder's `mod.rs` goes by the name of the folder.
-const STOREYS: [&str; 23] = [
+const STOREYS: [&str; 30] = [
     "lib",
     "poll_semaphore",
     "blocking",
     "acquire",
-    "request",
+    "try_acquire",
     "permit",
     "semaphore",
+    "core/request",
+    "core/budget",
+    "core",
     "error",
-    "balance",
+    "core/balance",
     "line",
     "line/walk",
     "line/list",
     "line/reclaim",
-    "line/reclaim/lazy_box",
+    "line/reclaim/hazards",
     "line/reclaim/pool",
+    "line/position",
     "line/segment",
+    "line/cell/waiter",
     "line/cell",
-    "line/outcome",
-    "line/slot",
-    "line/state",
+    "line/cell/outcome",
+    "line/cell/slot",
+    "line/cell/state",
     "wakes",
-    "seeded",
+    "sync/lazy_box",
     "sync",
+    "sync/seeded",
+    "sync/probe",
 ];
 
 /// The only files in which the word `unsafe` may stand.
-const UNSAFE: [&str; 6] = [
+const UNSAFE: [&str; 7] = [
     "line/cell",
-    "line/slot",
+    "line/cell/slot",
+    "line/position",
     "line/segment",
-    "line/reclaim",
-    "line/reclaim/lazy_box",
+    "line/reclaim/hazards",
     "line/reclaim/pool",
+    "sync/lazy_box",
 ];
 
 /// The only file that may name the atomics of the standard library, loom's or shuttle's.
@@ -53,8 +61,8 @@ const VARIANTS: [&str; 5] = ["Relaxed", "Acquire", "Release", "AcqRel", "SeqCst"
 
 const LONGEST: usize = 450;
 
-/// The white-box tests: they may be longer, and may name what they like.
-const TESTS: &str = "tests/";
+/// The white-box tests and their hooks: they may be longer, and may name what they like.
+const TESTS: [&str; 3] = ["core/tests", "line/tests", "sync/probe/"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
@@ -83,7 +91,8 @@ fn sources() -> Vec<(String, Source)> {
 
 /// Those that are not white-box tests.
 fn shipped() -> Vec<(String, Source)> {
-    sources().into_iter().filter(|(name, _)| !name.starts_with(TESTS) && name != "tests").collect()
+    let is_test = |name: &str| TESTS.iter().any(|tests| name.starts_with(tests));
+    sources().into_iter().filter(|(name, _)| !is_test(name)).collect()
 }
 
 #[track_caller]
@@ -191,10 +200,6 @@ fn wrong_imports(name: &str, source: &Source) -> Vec<String> {
         return wrong;
     }
     for path in source.paths(&["crate", "super"]) {
-        // What the white-box tests are told, behind their own `cfg`.
-        if path.starts_with("crate::tests::") {
-            continue;
-        }
         let mut parts: Vec<&str> = path.split("::").collect();
         let mut module: Vec<&str> = name.split('/').collect();
         while parts.first().is_some_and(|part| *part == "super") {
@@ -330,12 +335,12 @@ mod rules {
     #[test]
     fn imports_from_above_are_found() {
         for (name, text) in [
-            ("line", "use crate::balance::B;"),
-            ("balance", "use crate::Semaphore;"),
+            ("line", "use crate::core::balance::B;"),
+            ("core/balance", "use crate::Semaphore;"),
             ("line/cell", "use super::segment;"),
             ("line/cell", "use super::Line;"),
-            ("line/cell", "use crate::{sync::A, balance::B};"),
-            ("sync", "fn f() { crate::balance::g() }"),
+            ("line/cell", "use crate::{sync::A, core::balance::B};"),
+            ("sync", "fn f() { crate::core::balance::g() }"),
             ("line", "use super::{error::E};"),
             ("new", ""),
         ] {

@@ -1,20 +1,22 @@
 //! Where segments come from, and where they go.
 
+#![expect(unsafe_code, reason = "allocates and frees")]
+#![expect(clippy::disallowed_methods, reason = "frees the blocks that it allocated")]
+
 use core::alloc::Layout;
 use core::ptr::{self, NonNull};
 use std::alloc::{alloc, dealloc, handle_alloc_error};
 
 use crate::line::segment::Segment;
+use crate::sync::probe::KEEPS_SPARE;
+#[cfg(test)]
+use crate::sync::probe::memory;
 use crate::sync::{Acquire, AtomicPtr, Relaxed, Release};
 
 /// A segment that nobody looks at any more, kept for whoever needs the next: a line in which some
 /// come as others go then allocates nothing.
 #[derive(Debug)]
 pub(super) struct Spare(AtomicPtr<Segment>);
-
-/// Sanitizers are built to keep none, as they see who uses what was freed, and not what was kept. The
-/// white-box tests see both, by their poison.
-const KEEPS: bool = cfg!(any(test, not(semafair_no_spare)));
 
 impl Spare {
     pub(super) fn new() -> Self {
@@ -32,7 +34,7 @@ impl Spare {
         unsafe { &mut *segment.as_ptr() }.poison();
         // ORDERING: Release. Pairs with `take`: the next to use it comes after all who did.
         // Failure: Relaxed, nothing is read.
-        let kept = KEEPS
+        let kept = KEEPS_SPARE
             && self.0.compare_exchange(ptr::null_mut(), segment.as_ptr(), Release, Relaxed).is_ok();
         if !kept {
             // SAFETY: the caller's obligation.
@@ -78,7 +80,7 @@ const BLOCK: Layout = {
 /// Makes a segment, which somebody is to [`free`].
 pub(super) fn allocate() -> NonNull<Segment> {
     #[cfg(test)]
-    crate::tests::memory::allocated();
+    memory::allocated();
     // SAFETY: its size is not zero.
     let Some(block) = NonNull::new(unsafe { alloc(BLOCK) }) else { handle_alloc_error(BLOCK) };
     let offset = block.align_offset(align_of::<Segment>());
@@ -95,15 +97,15 @@ pub(super) fn allocate() -> NonNull<Segment> {
 ///
 /// It was made by [`allocate`], and nobody looks at it any more, or will.
 pub(super) unsafe fn free(segment: NonNull<Segment>) {
-    let last = Last(segment);
+    let owned = OwnedSegment(segment);
     #[cfg(not(test))]
-    drop(last);
+    drop(owned);
     // The models keep it, poisoned: whoever looks at it all the same is found out.
     #[cfg(test)]
     {
         // SAFETY: the obligation: nobody looks at it.
         unsafe { &mut *segment.as_ptr() }.poison();
-        crate::tests::memory::freed(last);
+        memory::freed(owned);
     }
 }
 
@@ -115,7 +117,7 @@ pub(super) unsafe fn free(segment: NonNull<Segment>) {
 unsafe fn renew(segment: NonNull<Segment>) -> NonNull<Segment> {
     // The models take another, lest somebody who is late look at this.
     #[cfg(test)]
-    let segment = if crate::tests::memory::reuses() {
+    let segment = if memory::reuses() {
         segment
     } else {
         // SAFETY: the obligation.
@@ -127,14 +129,14 @@ unsafe fn renew(segment: NonNull<Segment>) -> NonNull<Segment> {
     segment
 }
 
-/// A segment's last owner.
-struct Last(NonNull<Segment>);
+/// A segment that nobody else can reach; dropped, it is freed.
+struct OwnedSegment(NonNull<Segment>);
 
 // SAFETY: a segment is atomics, and what else it has does not change.
 #[cfg(test)]
-unsafe impl Send for Last {}
+unsafe impl Send for OwnedSegment {}
 
-impl Drop for Last {
+impl Drop for OwnedSegment {
     fn drop(&mut self) {
         // SAFETY: by `free`, nobody else looks at it.
         let offset = unsafe { self.0.as_ref() }.offset();

@@ -1,0 +1,174 @@
+//! What is below the public type: the balance and the line, and how permits go between them.
+
+pub(crate) mod balance;
+mod budget;
+pub(crate) mod request;
+
+#[cfg(test)]
+pub(crate) mod tests;
+
+use core::task::Waker;
+
+use self::balance::{Balance, Overflow, Snapshot};
+use crate::line::{Completed, Joined, Line, Place};
+use crate::sync::const_fn;
+use crate::sync::lazy_box::LazyBox;
+use crate::wakes::{Wakes, wake_one, waking};
+
+/// A semaphore without its public face.
+pub(crate) struct Core {
+    pub(crate) balance: Balance,
+    /// Made when somebody first has to wait.
+    pub(crate) line: LazyBox<Line>,
+}
+
+impl Core {
+    const_fn! {
+        /// With so many permits, which the caller has checked.
+        pub(crate) const fn new(permits: usize) -> Self {
+            Self { balance: Balance::new(permits), line: LazyBox::new() }
+        }
+    }
+
+    /// Whether it is closed.
+    #[inline]
+    pub(crate) fn is_closed(&self) -> bool {
+        self.balance.load().is_closed()
+    }
+
+    /// Adds `n` new permits, and wakes whoever has all it asked for by that.
+    pub(crate) fn add(&self, n: usize) -> Result<(), Overflow> {
+        let seen = self.balance.add(n)?;
+        self.release_slow(seen, n);
+        Ok(())
+    }
+
+    /// Gives back `n` permits, and wakes whoever has all it asked for by that.
+    #[inline]
+    pub(crate) fn release(&self, n: usize) {
+        if let Err(seen) = self.balance.give(n) {
+            self.release_slow(seen, n);
+        }
+    }
+
+    /// The rest of a release of `n` that found the balance as `seen`.
+    #[cold]
+    fn release_slow(&self, seen: Snapshot, n: usize) {
+        let units = seen.owed().min(n as u64);
+        let line = if units > 0 { self.line.get() } else { None };
+        match line.and_then(|line| line.serve_first(units)) {
+            Some(waker) => wake_one(waker),
+            None => self.release_to_many(seen, n),
+        }
+    }
+
+    /// Out of line: it has a batch of wakers on its stack.
+    #[cold]
+    #[inline(never)]
+    fn release_to_many(&self, seen: Snapshot, n: usize) {
+        waking(|wakes| self.settle(seen, n, wakes));
+    }
+
+    /// Delivers units that are owed, and gives back `permits`, before those are woken who are served last.
+    fn pass_on(&self, owed: u64, permits: u32, wakes: &mut Wakes) {
+        if owed > 0 {
+            self.deliver(owed, wakes);
+            wakes.make_room();
+        }
+        if permits > 0 {
+            if let Err(seen) = self.balance.give(permits as usize) {
+                self.settle(seen, permits as usize, wakes);
+            }
+        }
+    }
+
+    /// Settles an addition of `n` permits that found the balance as `seen`.
+    fn settle(&self, seen: Snapshot, n: usize, wakes: &mut Wakes) {
+        let units = seen.owed().min(n as u64);
+        if units > 0 {
+            self.deliver(units, wakes);
+        } else if Balance::overflows(seen, n) {
+            // Take back only permits that are still free.
+            self.balance.forget(n);
+            Overflow.panic(n);
+        } else if seen.is_closed() {
+            self.help_close(wakes);
+        }
+    }
+
+    /// Hands out units that are owed; what nobody in a shut line wants any more is free.
+    pub(crate) fn deliver(&self, units: u64, wakes: &mut Wakes) {
+        let back = match self.line.get_or_init(Line::new) {
+            Some(line) => line.deliver(units, wakes),
+            None => units,
+        };
+        if back > 0 {
+            self.balance.adjust_closed(i64::try_from(back).unwrap_or(i64::MAX));
+        }
+    }
+
+    /// Takes a place for `units` that are asked for, where `seen` was the balance before; one that
+    /// [`Line::try_join`] has `reserved`, or the next. Also says how many units are to be delivered
+    /// then; that may be to this very place.
+    ///
+    /// What was free goes to the head of the line, too: of two who each kept a part of what they
+    /// need, neither would ever have all.
+    fn join(
+        &self,
+        seen: Snapshot,
+        reserved: Option<Place>,
+        units: u32,
+        waker: Option<Waker>,
+    ) -> (Joined, u64) {
+        let (joined, over) = match self.line.get_or_init(Line::new) {
+            Some(line) => line.join(reserved, units, waker),
+            None => (Joined::Shut(waker), 0),
+        };
+        (joined, seen.free() + over)
+    }
+
+    /// Closes, and wakes everybody who waits.
+    pub(crate) fn close(&self) {
+        self.balance.close();
+        if let Some(line) = self.line.shut() {
+            waking(|wakes| self.void_all(line, wakes));
+        }
+    }
+
+    /// Goes on with a close whose thread may be stopped, until all claims in the line are void.
+    #[cold]
+    pub(crate) fn help_close(&self, wakes: &mut Wakes) {
+        if let Some(line) = self.line.get() {
+            if !line.is_all_void() {
+                self.void_all(line, wakes);
+            }
+        }
+    }
+
+    fn void_all(&self, line: &Line, wakes: &mut Wakes) {
+        loop {
+            let (correction, all) = line.close(wakes);
+            self.balance.adjust_closed(correction);
+            if all {
+                return;
+            }
+            wakes.wake();
+        }
+    }
+
+    /// Retires the segment of a cell that was just finished, if that was the last of it.
+    #[inline]
+    fn complete(&self, completed: Completed) {
+        if !matches!(completed, Completed::No) {
+            self.line().complete(completed);
+        }
+    }
+
+    /// The line in which somebody has a place.
+    fn line(&self) -> &Line {
+        match self.line.get() {
+            Some(line) => line,
+            None => unreachable!("a place outside of the line"),
+        }
+    }
+}

@@ -1,0 +1,382 @@
+//! One request for permits, from its first poll to its end: the protocol between balance and line.
+//!
+//! `#[cold]`, here and elsewhere, does not say that something is rare. It keeps a function from being
+//! inlined into the way of those who need not wait.
+
+use core::fmt;
+use core::mem;
+use core::task::{Context, Poll, Waker, ready};
+
+use super::Core;
+use super::balance::{Snapshot, Withdrawn, check_permits};
+use super::budget;
+use crate::error::AcquireError;
+use crate::line::{Joined, Place, Registered, Seen, Vacated, Verdict};
+use crate::wakes::waking;
+
+/// How far a request has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)] // as wide as what stands beside it: both are set by one store
+enum Stage {
+    /// Not polled yet: it has asked for nothing.
+    New,
+    /// It has a place.
+    Waiting,
+    /// It has its permits, but has not said so.
+    Granted,
+    /// It was refused, but has not said so.
+    Refused,
+    /// It has said how it ended.
+    Over,
+}
+
+/// One request for permits. Whoever drops it calls [`Request::cancel`] first.
+pub(crate) struct Request {
+    /// `Some` in [`Stage::Waiting`].
+    place: Option<Place>,
+    permits: u32,
+    stage: Stage,
+}
+
+impl Request {
+    pub(crate) const fn new(permits: u32) -> Self {
+        Self { place: None, permits, stage: Stage::New }
+    }
+
+    /// How many permits it asks for.
+    pub(crate) const fn permits(&self) -> u32 {
+        self.permits
+    }
+
+    /// Whether it has said how it ended, and may not be polled any more.
+    pub(crate) const fn is_over(&self) -> bool {
+        matches!(self.stage, Stage::Over)
+    }
+
+    /// Prints how many permits the future of that name asks for, and how far it has come.
+    pub(crate) fn fmt_as(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct(name)
+            .field("permits", &self.permits)
+            .field("state", &self.stage)
+            .finish_non_exhaustive()
+    }
+
+    /// Asks when polled first, and looks later on. Of `Ready(Ok)` the caller makes a guard.
+    #[inline]
+    #[track_caller]
+    pub(crate) fn poll(
+        &mut self,
+        core: &Core,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), AcquireError>> {
+        if self.stage != Stage::New {
+            return self.poll_again(core, cx);
+        }
+        check_permits(self.permits as usize);
+        match core.balance.take(self.permits) {
+            Ok(()) if budget::is_due() => self.end(Stage::Granted, cx),
+            Ok(()) => {
+                self.stage = Stage::Over;
+                Poll::Ready(Ok(()))
+            }
+            Err(seen) => self.wait(core, seen, cx),
+        }
+    }
+
+    /// Ends without having waited, unless the task is to yield: then the end is kept for its next poll.
+    #[cold]
+    #[inline(never)]
+    fn end(&mut self, end: Stage, cx: &mut Context<'_>) -> Poll<Result<(), AcquireError>> {
+        // First, as the budget wakes the task where it is used up: user code.
+        self.stage = end;
+        ready!(budget::poll(cx));
+        self.say(end)
+    }
+
+    /// Says how it ended.
+    fn say(&mut self, end: Stage) -> Poll<Result<(), AcquireError>> {
+        self.stage = Stage::Over;
+        Poll::Ready(if end == Stage::Granted { Ok(()) } else { Err(AcquireError::closed()) })
+    }
+
+    /// After a `take` that found the balance as `seen`, and too little in it.
+    #[cold]
+    #[track_caller]
+    fn wait(
+        &mut self,
+        core: &Core,
+        seen: Snapshot,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), AcquireError>> {
+        if self.permits == 0 || !seen.is_open_to_waiters() {
+            return self.wait_for_nothing(core, seen, cx);
+        }
+        // If cloning the waker panics, drop queues the demand and cancels it at once.
+        let demand = DemandGuard { core, request: self, seen };
+        let waker = cx.waker().clone();
+        mem::forget(demand);
+
+        let (reserved, waker) = match core.line.get() {
+            // Nothing was free that would have to be delivered.
+            Some(line) if seen.free() == 0 => match line.try_join(self.permits, waker) {
+                Ok(place) => {
+                    self.place = Some(place);
+                    self.stage = Stage::Waiting;
+                    if core.is_closed() {
+                        return self.joined(core, 0, None, cx);
+                    }
+                    return Poll::Pending;
+                }
+                Err(not_joined) => not_joined,
+            },
+            _ => (None, waker),
+        };
+        self.wait_slow(core, seen, reserved, waker, cx)
+    }
+
+    /// Goes on to wait, perhaps at a place that is reserved.
+    #[cold]
+    #[inline(never)]
+    fn wait_slow(
+        &mut self,
+        core: &Core,
+        seen: Snapshot,
+        reserved: Option<Place>,
+        waker: Waker,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), AcquireError>> {
+        let (joined, in_hand) = core.join(seen, reserved, self.permits, Some(waker));
+        let unused = self.note(joined);
+        self.joined(core, in_hand, unused, cx)
+    }
+
+    /// Of a request that asks for nothing, or that is refused.
+    #[cold]
+    #[inline(never)]
+    #[track_caller]
+    fn wait_for_nothing(
+        &mut self,
+        core: &Core,
+        seen: Snapshot,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), AcquireError>> {
+        if seen.is_closed() {
+            self.stage = Stage::Refused;
+            core.balance.adjust_closed(i64::from(self.permits));
+            waking(|wakes| core.help_close(wakes));
+            return self.end(Stage::Refused, cx);
+        }
+        if self.permits > 0 {
+            let _demand = DemandGuard { core, request: self, seen };
+            panic!("more than 2^59 permits are being waited for");
+        }
+        self.end(Stage::Granted, cx)
+    }
+
+    /// Notes what came of joining, and returns a waker that is not needed.
+    fn note(&mut self, joined: Joined) -> Option<Waker> {
+        let (stage, unused) = match joined {
+            Joined::Waiting(place) => {
+                self.place = Some(place);
+                (Stage::Waiting, None)
+            }
+            Joined::Granted(unused) => (Stage::Granted, unused),
+            Joined::Shut(unused) => (Stage::Refused, unused),
+        };
+        self.stage = stage;
+        unused
+    }
+
+    /// Delivers what is in hand, and looks: something may have come meanwhile.
+    #[cold]
+    #[inline(never)]
+    fn joined(
+        &mut self,
+        core: &Core,
+        in_hand: u64,
+        unused: Option<Waker>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), AcquireError>> {
+        waking(|wakes| {
+            if in_hand > 0 {
+                core.deliver(in_hand, wakes);
+            }
+            if core.is_closed() {
+                core.help_close(wakes);
+            }
+            wakes.run(|| drop(unused));
+        });
+        match &self.place {
+            Some(place) => {
+                let verdict = place.check();
+                self.outcome(core, verdict)
+            }
+            None => self.end(self.stage, cx),
+        }
+    }
+
+    #[cold]
+    #[track_caller]
+    fn poll_again(&mut self, core: &Core, cx: &mut Context<'_>) -> Poll<Result<(), AcquireError>> {
+        if let Some(place) = self.place.take() {
+            if place.is_granted() {
+                self.stage = Stage::Over;
+                core.complete(place.finish());
+                return Poll::Ready(Ok(()));
+            }
+            self.place = Some(place);
+        }
+        self.poll_again_slow(core, cx)
+    }
+
+    /// Registers the waker of this poll, and looks again.
+    #[cold]
+    #[inline(never)]
+    #[track_caller]
+    fn poll_again_slow(
+        &mut self,
+        core: &Core,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), AcquireError>> {
+        assert!(self.stage != Stage::Over, "`Acquire` polled after completion");
+        let Some(place) = &mut self.place else { return self.say(self.stage) };
+        let Registered { verdict, unused, wake_now } = place.register(cx.waker());
+        waking(|wakes| {
+            for unused in unused {
+                wakes.run(|| drop(unused));
+            }
+            if wake_now {
+                wakes.run(|| cx.waker().wake_by_ref());
+            }
+        });
+        self.outcome(core, verdict)
+    }
+
+    /// What has become of the place.
+    fn outcome(&mut self, core: &Core, verdict: Verdict) -> Poll<Result<(), AcquireError>> {
+        let end = match verdict {
+            Verdict::Waiting(_) => {
+                // Whoever closes wakes us: see to it that somebody does.
+                if core.is_closed() {
+                    waking(|wakes| core.help_close(wakes));
+                }
+                return Poll::Pending;
+            }
+            Verdict::Granted => Stage::Granted,
+            Verdict::Closed { missing } => {
+                core.balance.adjust_closed(i64::from(self.permits - missing));
+                Stage::Refused
+            }
+        };
+        self.stage = end;
+        if let Some(place) = self.place.take() {
+            core.complete(place.finish());
+        }
+        if end == Stage::Refused {
+            // The thread that closes may be stopped in a waker that it took before this one.
+            waking(|wakes| core.help_close(wakes));
+        }
+        self.say(end)
+    }
+
+    /// Gives up what it asked for, and hands on what it has. Does nothing before the first poll
+    /// and after the last.
+    #[inline]
+    pub(crate) fn cancel(&mut self, core: &Core) {
+        if matches!(self.stage, Stage::Waiting | Stage::Granted) {
+            self.leave(core);
+        }
+    }
+
+    /// Leaves the line.
+    ///
+    /// 1. Read what is missing. If nothing is, release all; if the line was closed, what it had.
+    /// 2. Take what is missing off the books. Of it, `swallow` units are on their way already.
+    /// 3. Leave the place, and a sink in it for those. Where they came before the sink, they are
+    ///    too many: hand on what came beyond them.
+    /// 4. Release what it had.
+    ///
+    /// It stands on conservation alone (I1): no step waits for another thread.
+    #[cold]
+    fn leave(&mut self, core: &Core) {
+        self.stage = Stage::Over;
+        let Some(place) = self.place.take() else {
+            return core.release(self.permits as usize);
+        };
+        let seen = match place.check() {
+            Verdict::Waiting(seen) => seen,
+            over => return self.leave_over(core, place, &over),
+        };
+        let missing = seen.missing();
+        let had = self.permits - missing;
+        let withdrawn = core.balance.withdraw(missing);
+        if had > 0 || withdrawn != Withdrawn::Whole {
+            return Self::leave_slow(core, place, seen, had, withdrawn);
+        }
+        match place.try_vacate(seen) {
+            Ok((completed, waker)) => {
+                core.complete(completed);
+                // User code, last: it was our waker.
+                drop(waker);
+            }
+            Err(place) => Self::leave_slow(core, place, seen, had, withdrawn),
+        }
+    }
+
+    /// Steps 3 and 4 in full, for who had a part of its units, or to whom some are on their way.
+    #[cold]
+    #[inline(never)]
+    fn leave_slow(core: &Core, place: Place, seen: Seen, had: u32, withdrawn: Withdrawn) {
+        let swallow = match withdrawn {
+            Withdrawn::Part { swallow } => swallow,
+            Withdrawn::Whole | Withdrawn::Closed => 0,
+        };
+        let Vacated { over, waker, .. } = core.line().vacate(place, seen, swallow);
+        waking(|wakes| {
+            match u64::try_from(over) {
+                Ok(over) if withdrawn != Withdrawn::Closed => {
+                    core.pass_on(over, had, wakes);
+                }
+                _ => core.balance.adjust_closed(i64::from(had) + over),
+            }
+            if withdrawn == Withdrawn::Closed {
+                core.help_close(wakes);
+            }
+            wakes.run(|| drop(waker));
+        });
+    }
+
+    /// Leaves a place at which the wait was over.
+    #[cold]
+    #[inline(never)]
+    fn leave_over(&self, core: &Core, place: Place, verdict: &Verdict) {
+        core.complete(place.finish());
+        match *verdict {
+            Verdict::Closed { missing } => {
+                core.balance.adjust_closed(i64::from(self.permits - missing));
+                waking(|wakes| core.help_close(wakes));
+            }
+            _ => core.release(self.permits as usize),
+        }
+    }
+}
+
+/// A demand that is in the balance and not in the line. Dropped, it is queued and cancelled at once.
+struct DemandGuard<'a> {
+    core: &'a Core,
+    request: &'a mut Request,
+    seen: Snapshot,
+}
+
+impl Drop for DemandGuard<'_> {
+    fn drop(&mut self) {
+        let (joined, in_hand) = self.core.join(self.seen, None, self.request.permits, None);
+        self.request.note(joined);
+        if in_hand > 0 {
+            waking(|wakes| self.core.deliver(in_hand, wakes));
+        }
+        self.request.cancel(self.core);
+        // Nothing has been said, and nothing is asked for: it may be polled again.
+        self.request.stage = Stage::New;
+    }
+}

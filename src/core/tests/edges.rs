@@ -1,0 +1,331 @@
+//! Limits and moments that cannot be reached from outside.
+
+use core::cell::{Cell, RefCell};
+use core::future::Future;
+use core::pin::{Pin, pin};
+use core::task::{Context, Poll, Waker};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::core::balance::{Balance, Withdrawn};
+use crate::line::{Joined, Line};
+use crate::sync::probe::count::Count;
+use crate::sync::probe::memory;
+use crate::sync::probe::steps::watched;
+use crate::sync::probe::{BATCH, CELLS};
+use crate::wakes::{Wakes, waking};
+use crate::{Acquire, AcquireOwned, Semaphore, SemaphorePermit};
+
+/// Units and permits that are handed on together serve more than a batch of wakers holds.
+#[test]
+fn what_is_handed_on_wakes_more_than_a_batch() {
+    let semaphore = Semaphore::new(0);
+    let counts: [Arc<Count>; BATCH + 1] = Default::default();
+    let wakers = counts.each_ref().map(|count| Waker::from(count.clone()));
+    let mut line = wakers.each_ref().map(|_| Box::pin(semaphore.acquire()));
+    for (future, waker) in line.iter_mut().zip(&wakers) {
+        assert!(future.as_mut().poll(&mut Context::from_waker(waker)).is_pending());
+    }
+    // As whoever leaves does with units that came beyond those to be swallowed.
+    assert!(semaphore.core.balance.give(BATCH).is_err(), "they are owed");
+    waking(|wakes| semaphore.core.pass_on(BATCH as u64, 1, wakes));
+    assert_eq!(counts.each_ref().map(|count| count.get()), [1; BATCH + 1]);
+}
+
+/// Nobody can drive the balance so low that it looks closed.
+#[test]
+fn too_much_demand_is_refused() {
+    assert!(Balance::owing(1 << 59).load().is_open_to_waiters());
+    let owed = (1 << 59) + 1;
+    let semaphore = Semaphore::new(0);
+    semaphore.core.balance.owe(owed);
+    assert!(!semaphore.is_closed());
+    let mut future = pin!(semaphore.acquire());
+    let mut cx = Context::from_waker(Waker::noop());
+    let panic = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(&mut cx).is_ready()));
+    let message = *panic.expect_err("it was refused").downcast::<&str>().expect("a sentence");
+    assert_eq!(message, "more than 2^59 permits are being waited for");
+    assert_eq!(semaphore.core.balance.load().owed(), owed.unsigned_abs(), "it asks all the same");
+    assert!(!semaphore.is_closed());
+}
+
+/// Guards that were held while permits were added come back one by one, up to the limit. What
+/// would exceed it panics, and changes nothing.
+#[test]
+fn a_release_over_the_limit_panics() {
+    let semaphore = Semaphore::new(Semaphore::MAX_PERMITS);
+    let guard = semaphore.try_acquire().unwrap();
+    semaphore.add_permits(1);
+    let dropped = catch_unwind(AssertUnwindSafe(|| drop(guard)));
+    let message = *dropped.expect_err("one too many").downcast::<String>().expect("a sentence");
+    assert!(message.contains("would overflow MAX_PERMITS"), "{message}");
+    assert_eq!(semaphore.available_permits(), Semaphore::MAX_PERMITS);
+}
+
+/// Of what a release added in excess, some may be taken before it is taken back: then nothing is owed
+/// to anybody who does not wait.
+#[test]
+fn an_excess_that_was_taken_is_not_owed() {
+    for step in 1.. {
+        let semaphore = Arc::new(Semaphore::new(Semaphore::MAX_PERMITS));
+        let guard = semaphore.clone().try_acquire_owned().unwrap();
+        semaphore.add_permits(1);
+        let between = {
+            let semaphore = semaphore.clone();
+            move || while semaphore.forget_permits(usize::MAX) > 0 {}
+        };
+        let came = before_step(step, between, || {
+            // One too many, or not, when others are gone.
+            drop(catch_unwind(AssertUnwindSafe(|| drop(guard))));
+        });
+        assert_eq!(semaphore.core.balance.load().owed(), 0, "at step {step}");
+        if !came {
+            return;
+        }
+    }
+}
+
+/// Whoever comes to a semaphore whose closer was stopped at once closes it to the end.
+#[test]
+fn anybody_closes_for_one_who_is_stopped() {
+    type Other = fn(&Semaphore, &mut Option<Acquire<'_>>, &mut Option<SemaphorePermit<'_>>);
+    let others: [Other; 6] = [
+        |semaphore, _, _| assert!(semaphore.try_acquire().is_err()),
+        |semaphore, _, _| assert!(poll(&mut semaphore.acquire(), Waker::noop()).is_ready()),
+        |_, waiting, _| assert!(poll(waiting.as_mut().unwrap(), Waker::noop()).is_pending()),
+        |_, waiting, _| *waiting = None,
+        |_, _, permit| *permit = None,
+        |semaphore, _, _| semaphore.add_permits(1),
+    ];
+    for other in others {
+        let semaphore = Semaphore::new(1);
+        let mut permit = Some(semaphore.try_acquire().unwrap());
+        let count = Arc::new(Count::default());
+        let mut sleeps = semaphore.acquire();
+        assert!(poll(&mut sleeps, &Waker::from(count.clone())).is_pending());
+        let mut waiting = Some(semaphore.acquire());
+        assert!(poll(waiting.as_mut().unwrap(), Waker::noop()).is_pending());
+        semaphore.core.balance.close();
+        other(&semaphore, &mut waiting, &mut permit);
+        assert_eq!(count.get(), 1, "it sleeps for ever");
+        assert!(matches!(poll(&mut sleeps, Waker::noop()), Poll::Ready(Err(_))));
+    }
+}
+
+fn poll<F: Future + Unpin>(future: &mut F, waker: &Waker) -> Poll<F::Output> {
+    Pin::new(future).poll(&mut Context::from_waker(waker))
+}
+
+/// Of what a waiter misses, so much is on its way as the balance does not owe.
+#[test]
+fn what_is_on_its_way_is_to_be_swallowed() {
+    let part = |swallow| Withdrawn::Part { swallow };
+    let cases =
+        [(5, Withdrawn::Whole), (3, Withdrawn::Whole), (1, part(2)), (0, part(3)), (-7, part(3))];
+    for (owed, withdrawn) in cases {
+        assert_eq!(Balance::owing(owed).withdraw(3), withdrawn, "{owed} owed, 3 missing");
+    }
+}
+
+/// Polls, and keeps what comes of it from being given back.
+fn is_granted(future: &mut AcquireOwned) -> bool {
+    match poll(future, Waker::noop()) {
+        Poll::Ready(Ok(permit)) => {
+            permit.forget();
+            true
+        }
+        _ => false,
+    }
+}
+
+/// Does something before the step of this number in what is run; says whether there is such a step.
+fn before_step(number: usize, between: impl Fn() + 'static, run: impl FnOnce()) -> bool {
+    let on_step = move |step| {
+        if step == number {
+            between();
+        }
+    };
+    at_steps(on_step, run) >= number
+}
+
+/// Does something before each step of what is run, by its number; says how many there are. The
+/// steps of what is done then do not count.
+fn at_steps(on_step: impl Fn(usize) + 'static, run: impl FnOnce()) -> usize {
+    let steps = Rc::new(Cell::new(0));
+    let taken = steps.clone();
+    let between = Cell::new(false);
+    let next = move || {
+        if !between.replace(true) {
+            steps.set(steps.get() + 1);
+            on_step(steps.get());
+            between.set(false);
+        }
+    };
+    watched(next, run);
+    taken.get()
+}
+
+/// A permit and a close come in between when a waiter leaves. The permit is for who stays if the
+/// other has withdrawn its demand before; otherwise nobody is served after the close.
+#[test]
+fn nobody_is_served_after_a_close_that_finds_one_leaving() {
+    for step in 1.. {
+        let semaphore = Arc::new(Semaphore::new(0));
+        let mut leaves = semaphore.clone().acquire_owned();
+        let mut stays = semaphore.clone().acquire_owned();
+        assert!(!is_granted(&mut leaves) && !is_granted(&mut stays));
+
+        let for_who_stays = Rc::new(Cell::new(false));
+        let between = {
+            let (semaphore, for_who_stays) = (semaphore.clone(), for_who_stays.clone());
+            move || {
+                for_who_stays.set(semaphore.core.balance.load().owed() == 1);
+                semaphore.add_permits(1);
+                // Whoever closes is stopped before it goes through the line.
+                semaphore.core.balance.close();
+            }
+        };
+        let came = before_step(step, between, || drop(leaves));
+        if !came {
+            return;
+        }
+        let granted = is_granted(&mut stays);
+        assert_eq!(granted, for_who_stays.get(), "at step {step}");
+        assert_eq!(semaphore.available_permits() + usize::from(granted), 1, "at step {step}");
+    }
+}
+
+/// Somebody joins while a unit is left for one in front who is stopped.
+#[test]
+fn one_who_comes_as_a_unit_is_left_in_front_is_served() {
+    for step in 1.. {
+        let line = Rc::new(Line::new());
+        // It has a place, and has not published there.
+        let Err((Some(stopped), _)) = line.try_join(1, Waker::noop().clone()) else {
+            panic!("it has a place")
+        };
+        let came_to = Rc::new(RefCell::new(None));
+        let between = {
+            let (line, came_to) = (line.clone(), came_to.clone());
+            move || *came_to.borrow_mut() = Some(line.join(None, 1, None))
+        };
+        let came = before_step(step, between, || {
+            assert_eq!(line.deliver(1, &mut Wakes::default()), 0);
+        });
+        let Some((joined, in_hand)) = came_to.take() else {
+            line.complete(stopped.finish());
+            assert!(!came);
+            return;
+        };
+        if in_hand > 0 {
+            assert_eq!(line.deliver(in_hand, &mut Wakes::default()), 0);
+        }
+        if let Joined::Waiting(place) = joined {
+            assert!(place.is_granted(), "at step {step}");
+            line.complete(place.finish());
+        }
+        line.complete(stopped.finish());
+    }
+}
+
+/// Somebody joins while a unit goes from the end of one segment to the next.
+#[test]
+fn one_who_comes_as_the_tail_moves_on_is_served() {
+    for step in 1.. {
+        let semaphore = Arc::new(Semaphore::new(0));
+        let mut line: Vec<_> = (0..CELLS).map(|_| semaphore.clone().acquire_owned()).collect();
+        line.iter_mut().for_each(|future| assert!(poll(future, Waker::noop()).is_pending()));
+        // One who asked, and was stopped before it took a place.
+        assert!(semaphore.core.balance.take(1).is_err());
+
+        let comes = Rc::new(RefCell::new(semaphore.clone().acquire_owned()));
+        let at_once = Rc::new(Cell::new(false));
+        let between = {
+            let (comes, at_once) = (comes.clone(), at_once.clone());
+            move || at_once.set(is_granted(&mut comes.borrow_mut()))
+        };
+        let came = before_step(step, between, || semaphore.add_permits(CELLS + 1));
+        if !came {
+            return;
+        }
+        assert!(line.iter_mut().all(is_granted), "at step {step}");
+        assert!(at_once.get() || is_granted(&mut comes.borrow_mut()), "at step {step}");
+        assert_eq!(semaphore.core.balance.load().owed(), 1, "at step {step}");
+    }
+}
+
+/// Somebody who joins is stopped twice. First the segment in which it saw the tail is used up, and
+/// goes; then it comes back, at the same address, at the end of the line.
+#[test]
+fn one_who_joins_as_the_last_segment_comes_back_has_a_place_of_its_own() {
+    memory::set_reuses(true);
+    let pairs = (1..).map(|first| {
+        let comes_back = |&second: &usize| comes_back_while_one_joins(first, second);
+        (first + 1..).take_while(comes_back).count()
+    });
+    assert!(pairs.take_while(|&seconds| seconds > 0).count() > 5, "so many steps it takes");
+    memory::set_reuses(false);
+}
+
+/// The two stops are before these steps; `false` if there is no second.
+fn comes_back_while_one_joins(first: usize, second: usize) -> bool {
+    let semaphore = Arc::new(Semaphore::new(0));
+    let line = Rc::new(RefCell::new(Vec::new()));
+    let join = {
+        let (semaphore, line) = (semaphore.clone(), line.clone());
+        move |n: usize| {
+            let mut waiters: Vec<_> = (0..n).map(|_| semaphore.clone().acquire_owned()).collect();
+            waiters.iter_mut().for_each(|waiter| assert!(!is_granted(waiter)));
+            line.borrow_mut().extend(waiters);
+        }
+    };
+    let serve = {
+        let (semaphore, line) = (semaphore.clone(), line.clone());
+        move |n: usize| {
+            semaphore.add_permits(n);
+            line.borrow_mut().retain_mut(|waiter| !is_granted(waiter));
+        }
+    };
+    join(CELLS);
+    let on_step = {
+        let serve = serve.clone();
+        move |step| {
+            if step == first {
+                // All are served, and so is one in the next segment: this one goes.
+                join(1);
+                serve(CELLS + 1);
+            } else if step == second {
+                // The next is filled, and the one behind it is that one again.
+                join(2 * CELLS - 1);
+            }
+        }
+    };
+    let mut joins = semaphore.clone().acquire_owned();
+    let mut served = false;
+    let taken = at_steps(on_step, || served = is_granted(&mut joins));
+    // Those who were served while it was stopped may be this one, and not the last of them.
+    if !served && !is_granted(&mut joins) {
+        line.borrow_mut().push(joins);
+    }
+    let waiting = line.borrow().len();
+    serve(waiting);
+    assert!(line.borrow().is_empty(), "somebody is not served: before {first} and {second}");
+    assert_eq!(semaphore.available_permits(), 0, "before {first} and {second}");
+    taken >= second
+}
+
+/// A closed semaphore stays closed, however many permits are added to it, and come back.
+#[test]
+fn closed_stays_closed() {
+    let semaphore = Semaphore::new(0);
+    let mut waiter = Box::pin(semaphore.acquire_many(2));
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(waiter.as_mut().poll(&mut cx).is_pending());
+    semaphore.add_permits(1);
+    semaphore.close();
+    semaphore.add_permits(Semaphore::MAX_PERMITS);
+    drop(waiter); // what had been put aside for it comes back
+    assert!(semaphore.is_closed());
+    assert_eq!(semaphore.available_permits(), Semaphore::MAX_PERMITS + 1);
+}

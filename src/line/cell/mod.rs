@@ -1,0 +1,247 @@
+//! One place in the line: a state word, and the waker that it guards.
+//!
+//! ```text
+//!          join: PARKED(n - c)          deliver: PARKED(r - d)
+//!   OPEN(c) -----------------> PARKED(r) ------------------.      deliver: the last unit
+//!    | | |  c units left here   | |  ^                     |----------------------> DONE
+//!    | | |  by deliver  re-poll | |  | re-registered       |       (deliverer wakes)
+//!    | | |  (waiter)            v |  |                     |
+//!    | | '-----------------> AWAKE(r) ---------------------'       close
+//!    | |  join, no waker       |  | '-------------------------------------------> VOID(r)
+//!    | | join: c >= n          |  '-- leave, nothing on its way -----> GONE    (closer wakes)
+//!    | '--------> GONE         |
+//!    | deliver, close          '-- leave: SINK(s) -- deliver: s units vanish; close --> GONE
+//!    v
+//!  SKIPPED                      DONE, VOID, SKIPPED -- finish (owner of the place) ----> GONE
+//! ```
+//!
+//! PARKED goes wherever AWAKE goes. `OPEN(c)` may lose its units to a closer or a deliverer, and may
+//! get a mark by which a deliverer tells its owner to look in front before it joins. DONE, VOID and
+//! SKIPPED are final for the line, and wait for their owner to look; GONE is final for all (I2).
+//!
+//! Here are the steps of deliverers, closers and carriers of the WATCH mark; `waiter.rs` has those of the
+//! place's owner.
+
+#![expect(unsafe_code, reason = "turns the two words in the slot back into the waker they were")]
+
+mod outcome;
+mod slot;
+mod state;
+mod waiter;
+
+use core::task::Waker;
+
+pub(super) use self::outcome::{Finish, Published, Visited};
+pub(crate) use self::outcome::{Registered, Seen, Vacated, Verdict};
+use self::slot::WakerSlot;
+use self::state::{MOST_LEFT, Tag, Word};
+use crate::sync::probe::alive;
+use crate::sync::{AtomicU64, Relaxed, SeqCst, const_fn};
+
+/// One place in the line.
+#[derive(Debug)]
+pub(super) struct Cell {
+    state: AtomicU64,
+    slot: WakerSlot,
+}
+
+impl Cell {
+    const_fn! {
+        /// `OPEN(0)`.
+        pub(super) const fn new(watched: bool) -> Self {
+            Self { state: AtomicU64::new(Word::fresh(watched).0), slot: WakerSlot::new() }
+        }
+    }
+
+    /// `OPEN(0)` again, in a segment that nobody else has.
+    pub(super) fn renew(&self, watched: bool) {
+        // ORDERING: Relaxed. Nobody else is there.
+        self.state.store(Word::fresh(watched).0, Relaxed);
+    }
+
+    #[inline]
+    fn load(&self) -> Word {
+        // ORDERING: SeqCst. Acquire pairs with `change`: its maker's writes are seen, among them
+        // the waker's words under PARKED. The total order is for pair D1 in the README: "reserve,
+        // or shut, then read the cells".
+        Word(alive(self.state.load(SeqCst)))
+    }
+
+    /// Changes the state from the very word seen, and takes the waker if that leaves PARKED.
+    #[inline(always)]
+    fn change(&self, from: Word, to: Word) -> Result<Option<Waker>, Word> {
+        let leaves = from.tag() == Tag::Parked && to.tag() != Tag::Parked;
+        // Read before the change: after it the cell may be finished and freed.
+        let parts = if leaves { Some(self.slot.read()) } else { None };
+        // ORDERING: SeqCst. AcqRel pairs with `load` and every other change: what was done under
+        // units that come together here happens before their grant; and who finishes the cell has
+        // seen all that carriers of its WATCH mark saw. The total order is for D1: "leave units in an
+        // OPEN cell, then read the tail". Failure: SeqCst, as `load`.
+        match self.state.compare_exchange(from.0, to.0, SeqCst, SeqCst) {
+            // SAFETY: I4: the parts are those that were published under this very word, and only one
+            // change leaves it.
+            Ok(_) => Ok(parts.map(|parts| unsafe { parts.into_waker() })),
+            Err(now) => Err(Word(alive(now))),
+        }
+    }
+
+    /// Changes the state to what `next` makes of it, which is asked again where somebody else was
+    /// first. `Err` with the state for which `next` has no other.
+    ///
+    /// The first is the state that was changed, the second the waker if that left PARKED.
+    fn update(&self, next: impl Fn(Word) -> Option<Word>) -> Result<(Word, Option<Waker>), Word> {
+        let mut from = self.load();
+        loop {
+            let Some(to) = next(from) else { return Err(from) };
+            match self.change(from, to) {
+                Ok(waker) => return Ok((from, waker)),
+                Err(now) => from = now,
+            }
+        }
+    }
+
+    /// Whether nobody has published here.
+    #[inline]
+    pub(super) fn is_open(&self) -> bool {
+        self.load().tag() == Tag::Open
+    }
+
+    /// Whether nothing is to be delivered here any more.
+    #[inline]
+    pub(super) fn is_satisfied(&self) -> bool {
+        self.load().is_satisfied()
+    }
+
+    /// Hands up to `units` to whoever stands here.
+    ///
+    /// Transition: `PARKED(r), AWAKE(r) -> DONE` (deliverer, who then has the waker) or the same
+    /// with `r - units`; `SINK(s) -> GONE` or `SINK(s - units)`.
+    pub(super) fn deliver(&self, units: u64) -> Visited {
+        let delivered = self.update(|word| match word.tag() {
+            // What misses nothing more, whatever is left.
+            Tag::Parked | Tag::Awake if units >= word.units().into() => Some(word.to(Tag::Done, 0)),
+            Tag::Sink if units >= word.units().into() => Some(word.to(Tag::Gone, 0)),
+            Tag::Parked | Tag::Awake | Tag::Sink if units > 0 =>
+            {
+                #[expect(clippy::cast_possible_truncation, reason = "fewer than a `u32`")]
+                Some(word.with_units(word.units() - units as u32))
+            }
+            _ => None,
+        });
+        match delivered {
+            Ok((from, _)) if units < from.units().into() => Visited::Short,
+            Ok((from, _)) if from.tag() == Tag::Sink => {
+                Visited::Filled { took: from.units(), finish: Finish::of(from) }
+            }
+            Ok((from, waker)) => Visited::Served { took: from.units(), waker },
+            Err(word) if word.tag() == Tag::Open => Visited::Open,
+            Err(word) if word.is_satisfied() => Visited::Satisfied,
+            Err(_) => Visited::Short,
+        }
+    }
+
+    /// [`Cell::deliver`], once, where whoever stands here sleeps, and misses just so many; otherwise
+    /// nothing was done.
+    ///
+    /// Transition: `PARKED(units) -> DONE` (deliverer, who then has the waker).
+    #[inline]
+    pub(super) fn deliver_all(&self, units: u64) -> Option<Waker> {
+        let word = self.load();
+        if word.tag() != Tag::Parked || u64::from(word.units()) != units {
+            return None;
+        }
+        match self.change(word, word.to(Tag::Done, 0)) {
+            Ok(waker) => waker,
+            Err(_) => None,
+        }
+    }
+
+    /// Takes away the claim of whoever stands here: the line is closed.
+    ///
+    /// Transition: `PARKED(r), AWAKE(r) -> VOID(r)` (closer, who then has the waker);
+    /// `SINK(s) -> GONE`, where `took` says how many units are not to be waited for.
+    pub(super) fn void(&self) -> Visited {
+        let voided = self.update(|word| match word.tag() {
+            Tag::Parked | Tag::Awake => Some(word.to(Tag::Void, word.units())),
+            Tag::Sink => Some(word.to(Tag::Gone, 0)),
+            _ => None,
+        });
+        match voided {
+            Ok((from, _)) if from.tag() == Tag::Sink => {
+                Visited::Filled { took: from.units(), finish: Finish::of(from) }
+            }
+            Ok((_, waker)) => Visited::Served { took: 0, waker },
+            Err(word) if word.tag() == Tag::Open => Visited::Open,
+            Err(_) => Visited::Satisfied,
+        }
+    }
+
+    /// Leaves `units` for whoever will publish here, or as many as there is room for, and says how many;
+    /// `None` if the cell is not OPEN any more.
+    ///
+    /// Transition: `OPEN(c) -> OPEN(c + units)` (deliverer).
+    pub(super) fn leave_units(&self, units: u64) -> Option<u64> {
+        let fit = |left: u64| units.min(MOST_LEFT - left);
+        let to = |word: Word| word.with_units_left(word.units_left() + fit(word.units_left()));
+        self.update_open(to).map(fit)
+    }
+
+    /// Takes the units that were left here, and the place with them if it was reserved: its owner
+    /// will take another. `None` if the cell is not OPEN any more.
+    ///
+    /// Transition: `OPEN(c) -> SKIPPED`, or `OPEN(0)` if not reserved (deliverer, closer).
+    pub(super) fn take_units(&self, reserved: bool) -> Option<u64> {
+        let taken = |word: Word| {
+            if reserved { word.to(Tag::Skipped, 0) } else { word.with_units_left(0) }
+        };
+        self.update_open(taken)
+    }
+
+    /// Tells the owner of the place to look in front before it publishes: units were left there
+    /// just now. `false` if the cell is not OPEN any more.
+    ///
+    /// Transition: `OPEN(c) -> OPEN(c), LOOK` (deliverer).
+    pub(super) fn tell_to_look(&self) -> bool {
+        self.update_open(|word| word.with_look(true)).is_some()
+    }
+
+    /// The units that lie here unclaimed; `None` if the cell is not OPEN.
+    pub(super) fn units_left(&self) -> Option<u64> {
+        let word = self.load();
+        if word.tag() == Tag::Open { Some(word.units_left()) } else { None }
+    }
+
+    /// Changes an OPEN cell, and says how many units lay there before.
+    fn update_open(&self, to: impl Fn(Word) -> Word) -> Option<u64> {
+        let open = |word: Word| if word.tag() == Tag::Open { Some(to(word)) } else { None };
+        self.update(open).ok().map(|(from, _)| from.units_left())
+    }
+
+    /// Whether nobody comes back.
+    #[inline]
+    pub(super) fn is_gone(&self) -> bool {
+        self.load().tag() == Tag::Gone
+    }
+
+    /// Puts the WATCH mark on this cell; `false` if it is gone.
+    ///
+    /// Transition: any but `GONE` to the same, watched (carrier of the mark).
+    pub(super) fn watch(&self) -> bool {
+        let watched =
+            |word: Word| if word.tag() == Tag::Gone { None } else { Some(word.watched()) };
+        self.update(watched).is_ok()
+    }
+
+    /// Takes the waker that a forgotten future left here; the line is being dropped.
+    pub(super) fn clear(&mut self) -> Option<Waker> {
+        let word = self.load();
+        self.change(word, word.to(Tag::Gone, 0)).ok()?
+    }
+
+    /// Poisons it: the tests' way to free.
+    #[cfg(test)]
+    pub(super) fn poison(&mut self) {
+        crate::sync::poison!(self.state);
+        self.slot.poison();
+    }
+}

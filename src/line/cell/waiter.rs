@@ -1,0 +1,197 @@
+//! The steps that the owner of a place takes at its cell.
+
+use core::mem;
+use core::task::Waker;
+
+use super::Cell;
+use super::outcome::{Finish, Published, Registered, Seen, Vacated, Verdict};
+use super::slot::RawParts;
+use super::state::{LAST_VERSION, Tag, Word};
+use crate::sync::AcqRel;
+use crate::sync::probe::alive;
+
+impl Cell {
+    /// The owner of the place asks for `units`, as a waiter that is running, or with a waker.
+    ///
+    /// Transition: `OPEN(c) -> PARKED(units - c)`, `AWAKE(units - c)` or `GONE` (waiter), but
+    /// `OPEN(c), LOOK -> OPEN(c)`; otherwise the cell was SKIPPED meanwhile (deliverer, closer).
+    pub(in crate::line) fn publish(&self, units: u32, waker: Option<Waker>) -> Published {
+        let tag = match &waker {
+            Some(waker) => {
+                self.slot.fill(RawParts::of(waker));
+                Tag::Parked
+            }
+            None => Tag::Awake,
+        };
+        let published = self.update(|word| match word.tag() {
+            Tag::Open if word.is_to_look() => Some(word.with_look(false)),
+            Tag::Open if word.units_left() < units.into() =>
+            {
+                #[expect(clippy::cast_possible_truncation, reason = "fewer than a `u32`")]
+                Some(word.to(tag, units - word.units_left() as u32))
+            }
+            Tag::Open => Some(word.to(Tag::Gone, 0)),
+            _ => None,
+        });
+        match published {
+            Ok((from, _)) if from.is_to_look() => Published::Told(waker),
+            Ok((from, _)) if from.units_left() < units.into() => {
+                // The slot owns it now.
+                mem::forget(waker);
+                Published::Waiting
+            }
+            Ok((from, _)) => Published::Granted {
+                over: from.units_left() - u64::from(units),
+                finish: Finish::of(from),
+                waker,
+            },
+            Err(word) => {
+                debug_assert_eq!(word.tag(), Tag::Skipped, "somebody else published here");
+                Published::Skipped(waker)
+            }
+        }
+    }
+
+    /// [`Cell::publish`], once, in a cell that is as it was made by [`Cell::new`]; otherwise the waker
+    /// comes back.
+    ///
+    /// Transition: `OPEN(0) -> PARKED(units)` (waiter).
+    #[inline(always)]
+    pub(in crate::line) fn try_publish(
+        &self,
+        watched: bool,
+        units: u32,
+        waker: Waker,
+    ) -> Result<(), Waker> {
+        self.slot.fill(RawParts::of(&waker));
+        let fresh = Word::fresh(watched);
+        match self.change(fresh, fresh.to(Tag::Parked, units)) {
+            Ok(_) => {
+                // The slot owns it now.
+                mem::forget(waker);
+                Ok(())
+            }
+            Err(_) => Err(waker),
+        }
+    }
+
+    /// Whether the waiter has all.
+    #[inline]
+    pub(in crate::line) fn is_granted(&self) -> bool {
+        self.load().tag() == Tag::Done
+    }
+
+    /// What has become of the waiter.
+    #[inline]
+    pub(in crate::line) fn check(&self) -> Verdict {
+        let word = self.load();
+        if word.is_waiting() {
+            Verdict::Waiting(Seen(word))
+        } else if word.tag() == Tag::Done {
+            Verdict::Granted
+        } else {
+            debug_assert_eq!(word.tag(), Tag::Void, "it is not a waiter that looks");
+            Verdict::Closed { missing: word.units() }
+        }
+    }
+
+    /// What has become of the waiter; and if it waits on, `waker` is to be woken when that changes.
+    ///
+    /// Transition: `PARKED(r) -> AWAKE(r) -> PARKED(r)` with the next version (waiter), unless the
+    /// same waker is there already; otherwise somebody delivered or closed, and it looks again.
+    ///
+    /// Versions must not repeat. A slot that was refilled 2^28 - 1 times is not refilled again:
+    /// the waiter stays AWAKE, and is to be woken at once to come and look.
+    pub(in crate::line) fn register(&self, waker: &Waker) -> Registered {
+        let word = self.load();
+        if word.tag() != Tag::Parked || self.slot.read() == RawParts::of(waker) {
+            let wake_now = word.tag() == Tag::Awake;
+            return Registered { verdict: self.check(), unused: [None, None], wake_now };
+        }
+        // User code, in a consistent state: what it did is seen by the changes below.
+        let new = waker.clone();
+        let version = word.version();
+        let awake = |word: Word| {
+            if word.tag() == Tag::Parked { Some(word.to(Tag::Awake, word.units())) } else { None }
+        };
+        let Ok((_, old)) = self.update(awake) else {
+            let unused = [Some(new), None];
+            return Registered { verdict: self.check(), unused, wake_now: false };
+        };
+        if version == LAST_VERSION {
+            let unused = [Some(new), old];
+            return Registered { verdict: self.check(), unused, wake_now: true };
+        }
+        self.slot.fill(RawParts::of(&new));
+        let parked = |word: Word| word.to(Tag::Parked, word.units()).with_version(version + 1);
+        let park = |word: Word| if word.tag() == Tag::Awake { Some(parked(word)) } else { None };
+        let (verdict, new) = match self.update(park) {
+            Ok((awake, _)) => {
+                // The slot owns it now.
+                mem::forget(new);
+                (Verdict::Waiting(Seen(parked(awake))), None)
+            }
+            Err(_) => (self.check(), Some(new)),
+        };
+        Registered { verdict, unused: [new, old], wake_now: false }
+    }
+
+    /// The waiter goes, having taken the units off the books that it saw missing, of which
+    /// `swallow` come here all the same.
+    ///
+    /// Transition: `PARKED(r), AWAKE(r) -> SINK(s)` where `s` units are still to come, otherwise
+    /// `-> GONE`; `DONE, VOID(r) -> GONE` (waiter).
+    pub(in crate::line) fn vacate(&self, seen: Seen, swallow: u32) -> Vacated {
+        // DONE misses nothing.
+        let arrived = |word: Word| seen.missing() - word.units();
+        let sinks = |word: Word| word.is_waiting() && arrived(word) < swallow;
+        let vacated = self.update(|word| {
+            debug_assert!(word.is_waiting() || matches!(word.tag(), Tag::Done | Tag::Void));
+            let sink = word.to(Tag::Sink, swallow.wrapping_sub(arrived(word)));
+            Some(if sinks(word) { sink } else { word.to(Tag::Gone, 0) })
+        });
+        match vacated {
+            Ok((from, waker)) if sinks(from) => Vacated { over: 0, finish: None, waker },
+            Ok((from, waker)) => Vacated {
+                over: i64::from(arrived(from)) - i64::from(swallow),
+                finish: Some(Finish::of(from)),
+                waker,
+            },
+            Err(_) => unreachable!("each state has another"),
+        }
+    }
+
+    /// [`Cell::vacate`], once, where nothing is on its way and nothing has come since; otherwise nothing
+    /// was done.
+    ///
+    /// Transition: `PARKED(r), AWAKE(r) -> GONE` (waiter).
+    #[inline]
+    pub(in crate::line) fn try_vacate(&self, seen: Seen) -> Option<(Finish, Option<Waker>)> {
+        let Seen(word) = seen;
+        match self.change(word, word.to(Tag::Gone, 0)) {
+            Ok(waker) => Some((Finish::of(word), waker)),
+            Err(_) => None,
+        }
+    }
+
+    /// The owner of the place has seen its end, and comes back no more.
+    ///
+    /// Transition: `DONE, VOID(r), SKIPPED -> GONE` (owner). It cannot fail: these states are
+    /// final for everybody else, but for the WATCH mark, which it takes along.
+    #[inline]
+    pub(in crate::line) fn finish(&self) -> Finish {
+        let gone = Word::fresh(false).to(Tag::Gone, 0);
+        // ORDERING: AcqRel. Release pairs with `update`: who finds the cell gone comes after its
+        // owner's last look. Acquire pairs with the same: who takes the mark along has seen all
+        // that its carriers saw, and may be the one to free the segment.
+        Finish::of(Word(alive(self.state.swap(gone.0, AcqRel))))
+    }
+
+    /// As if the slot had been refilled so often that it may be refilled once more.
+    #[cfg(test)]
+    pub(in crate::line) fn exhaust_versions(&self) {
+        let word = self.load();
+        let parked = self.change(word, word.with_version(LAST_VERSION - 1));
+        assert!(parked.is_ok(), "nobody else is there");
+    }
+}

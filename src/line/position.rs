@@ -1,0 +1,207 @@
+//! Where in the line: tagged pointers that name a segment and a cell in it.
+
+#![expect(unsafe_code, reason = "follows the segment pointer of an unfinished place")]
+
+use core::ptr::{self, NonNull};
+use core::task::Waker;
+
+use super::cell::{Cell, Finish, Registered, Seen, Verdict};
+use super::segment::{CELLS, Completed, Segment};
+use crate::sync::{AtomicPtr, SeqCst};
+
+const ALIGN: usize = align_of::<Segment>();
+const INDEX: usize = 0b1_1111;
+const SHUT: usize = 0b10_0000;
+
+// Places reserved, and SHUT, fit below the address of a segment.
+const _: () = assert!(CELLS <= INDEX && INDEX & SHUT == 0 && INDEX | SHUT == ALIGN - 1);
+
+/// A segment, and how many of its places are reserved: what the tail of the line says.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Position(*mut Segment);
+
+impl Position {
+    pub(super) fn new(segment: *mut Segment, reserved: usize) -> Self {
+        debug_assert!(reserved <= CELLS);
+        // A thread may store a tail that it read before the segment was freed, and another was made at
+        // the same address. Then the pointer is right and its provenance is not; so `segment` does
+        // without.
+        segment.expose_provenance();
+        Self(segment.map_addr(|addr| addr | reserved))
+    }
+
+    /// One more place reserved in the same segment.
+    #[inline]
+    pub(super) fn next(self) -> Self {
+        debug_assert!(!self.is_full() && !self.is_shut());
+        Self(self.0.map_addr(|addr| addr + 1))
+    }
+
+    #[inline]
+    pub(super) fn segment(self) -> *mut Segment {
+        ptr::with_exposed_provenance_mut(self.0.addr() & !(ALIGN - 1))
+    }
+
+    #[inline]
+    fn index(self) -> usize {
+        self.0.addr() & INDEX
+    }
+
+    /// Whether no more places are given out, here or anywhere.
+    #[inline]
+    pub(super) fn is_shut(self) -> bool {
+        self.0.addr() & SHUT != 0
+    }
+
+    pub(super) fn shut(self) -> Self {
+        Self(self.0.map_addr(|addr| addr | SHUT))
+    }
+
+    pub(super) fn is_full(self) -> bool {
+        self.index() == CELLS
+    }
+
+    /// Whether the next place is one of the same segment: neither shut nor full.
+    #[inline]
+    pub(super) fn has_next(self) -> bool {
+        self.0.addr() & (INDEX | SHUT) < CELLS
+    }
+
+    /// Whether the cell of that number in `segment`, from which this tail was reached, is reserved.
+    #[inline]
+    pub(super) fn is_past(self, segment: &Segment, cell: usize) -> bool {
+        !ptr::eq(self.segment(), segment) || self.index() > cell
+    }
+}
+
+/// Where the line ends, in one word: see [`Position`].
+#[derive(Debug)]
+pub(super) struct Tail(AtomicPtr<Segment>);
+
+impl Tail {
+    pub(super) fn new(first: NonNull<Segment>) -> Self {
+        Self(AtomicPtr::new(Position::new(first.as_ptr(), 0).0))
+    }
+
+    #[inline]
+    pub(super) fn load(&self) -> Position {
+        // ORDERING: SeqCst. Acquire pairs with `change`: a segment seen here is seen initialised.
+        // The total order is for D1: "leave units in an OPEN cell, then read the tail".
+        Position(self.0.load(SeqCst))
+    }
+
+    /// Transition: more places, the next segment, or SHUT; otherwise somebody else moved it.
+    #[inline]
+    pub(super) fn change(&self, from: Position, to: Position) -> Result<(), Position> {
+        // ORDERING: SeqCst. AcqRel pairs with `load`. The total order is for D1: "reserve, or
+        // shut, then read the cells". Failure: SeqCst, as `load`.
+        match self.0.compare_exchange(from.0, to.0, SeqCst, SeqCst) {
+            Ok(_) => Ok(()),
+            Err(now) => Err(Position(now)),
+        }
+    }
+}
+
+/// A place in the line that its owner has not finished, and that keeps its segment alive (I2).
+///
+/// There is one for each cell, made when the cell is reserved: it is neither copied nor cloned.
+#[derive(Debug)]
+pub(crate) struct Place(NonNull<Segment>);
+
+// SAFETY: it is the right to use one cell, whose words are atomics, and the right may move to
+// another thread as the waiter does.
+unsafe impl Send for Place {}
+// SAFETY: all that `&Place` gives access to is atomics.
+unsafe impl Sync for Place {}
+
+impl Place {
+    /// The place that a change of the tail from `before` has just reserved.
+    #[inline]
+    pub(super) fn new(before: Position) -> Self {
+        debug_assert!(!before.is_full() && !before.is_shut());
+        Self(NonNull::new(before.0).expect("the tail is never null"))
+    }
+
+    /// The number of the cell in its segment.
+    #[inline]
+    pub(super) fn index(&self) -> usize {
+        Position(self.0.as_ptr()).index()
+    }
+
+    #[inline]
+    pub(super) fn segment(&self) -> &Segment {
+        // SAFETY: I2: this cell is not finished, so the segment is neither FINISHED nor freed; and
+        // until it is, all use it by shared reference.
+        unsafe { &*Position(self.0.as_ptr()).segment() }
+    }
+
+    #[inline]
+    pub(super) fn cell(&self) -> &Cell {
+        &self.segment().cells[self.index()]
+    }
+
+    /// Whether the owner of the place in front has not published, as far as the cell next to this one
+    /// tells.
+    #[inline]
+    pub(super) fn may_follow_unpublished(&self) -> bool {
+        match self.index().checked_sub(1) {
+            Some(front) => self.segment().cells[front].is_open(),
+            // That is in another segment.
+            None => true,
+        }
+    }
+
+    /// Asks for units here, where nothing has happened yet; otherwise the waker comes back.
+    #[inline(always)]
+    pub(super) fn try_publish(&self, units: u32, waker: Waker) -> Result<(), Waker> {
+        self.cell().try_publish(self.index() == CELLS - 1, units, waker)
+    }
+
+    /// Whether the waiter here has all.
+    #[inline]
+    pub(crate) fn is_granted(&self) -> bool {
+        self.cell().is_granted()
+    }
+
+    /// What has become of the waiter here.
+    #[inline]
+    pub(crate) fn check(&self) -> Verdict {
+        self.cell().check()
+    }
+
+    /// What has become of the waiter here; if it waits on, `waker` is to be woken when that changes.
+    pub(crate) fn register(&mut self, waker: &Waker) -> Registered {
+        self.cell().register(waker)
+    }
+
+    /// Gives up the place of a waiter to whom nothing is on its way, and to whom nothing has come
+    /// since it was `seen`; otherwise the place is still there.
+    #[inline]
+    pub(crate) fn try_vacate(self, seen: Seen) -> Result<(Completed, Option<Waker>), Self> {
+        match self.cell().try_vacate(seen) {
+            Some((finish, waker)) => Ok((self.completed(finish), waker)),
+            None => Err(self),
+        }
+    }
+
+    /// The owner has seen what became of it, and comes back no more.
+    #[inline]
+    pub(crate) fn finish(self) -> Completed {
+        let finish = self.cell().finish();
+        self.completed(finish)
+    }
+
+    /// The place's cell was finished.
+    #[inline]
+    pub(super) fn completed(self, finish: Finish) -> Completed {
+        match finish {
+            // The segment may be freed by now.
+            Finish::Plain => Completed::No,
+            Finish::Watched => {
+                let segment = Position(self.0.as_ptr()).segment();
+                let segment = NonNull::new(segment).expect("a place is in a segment");
+                Segment::pass_mark(segment, self.index(), finish)
+            }
+        }
+    }
+}

@@ -1,0 +1,340 @@
+//! What cannot be reached from outside the line, on one thread.
+
+use core::task::Waker;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::Semaphore;
+use crate::line::cell;
+use crate::line::cell::{Finish, Published, Visited};
+use crate::line::list::List;
+use crate::line::segment::{CELLS, Completed};
+use crate::line::{Joined, Line, Place, Registered, Verdict};
+use crate::sync::probe::count::Count;
+use crate::sync::probe::memory;
+use crate::sync::probe::steps::watched;
+use crate::wakes::Wakes;
+
+/// Who looks in front so late that the line has gone on without it takes nothing from behind its
+/// place: a unit that lies in a place that was not given out is for whoever takes that.
+#[test]
+fn a_late_look_in_front_takes_nothing_from_behind() {
+    let line = Line::new();
+    let late = line.list.reserve().expect("open");
+    let (Joined::Waiting(next), 0) = line.join(None, 1, None) else { panic!("nothing is here") };
+    assert_eq!(line.deliver(1, &mut Wakes::default()), 0);
+    assert_eq!(next.check(), Verdict::Granted);
+    assert_eq!(line.deliver(1, &mut Wakes::default()), 0);
+    assert_eq!(line.pick_up(late.cell()), 0);
+    let (Joined::Granted(_), 0) = line.join(None, 1, None) else { panic!("the unit is gone") };
+    line.complete(late.finish());
+    line.complete(next.finish());
+}
+
+/// A segment that somebody looks at is given back when that one leaves it: the first becomes the
+/// spare, the next is freed.
+#[test]
+fn who_leaves_last_gives_a_segment_back() {
+    memory::checked(|| {
+        let list = List::new();
+        let mut places: Vec<_> = (0..6 * CELLS).filter_map(|_| list.reserve()).collect();
+        let mut retire_the_first = || {
+            places.drain(..CELLS).for_each(|place| list.complete(place.finish()));
+            let guard = list.first();
+            let retired = list.unlink(None, &guard).flatten().expect("finished, and first");
+            list.hazards().retire(retired);
+            let alive = memory::alive();
+            drop(guard);
+            (alive, memory::alive())
+        };
+        assert_eq!(retire_the_first(), (6, 6));
+        assert_eq!(retire_the_first(), (6, 5));
+        places.into_iter().for_each(|place| list.complete(place.finish()));
+    });
+}
+
+/// A unit that lies in front, in the place of one who is late, is taken along by who joins, also
+/// where a hint leads to cells that are satisfied.
+#[test]
+fn a_unit_in_front_is_taken_along() {
+    let line = Line::new();
+    let (Joined::Waiting(served), 0) = line.join(None, 1, None) else { panic!("no unit yet") };
+    let late = line.list.reserve().expect("open");
+    assert_eq!(line.deliver(2, &mut Wakes::default()), 0);
+    assert!(served.is_granted());
+    assert_eq!(late.cell().units_left(), Some(1));
+
+    served.segment().set_hint(0); // as a thread does that is late with it
+    let (Joined::Waiting(next), 1) = line.join(None, 1, None) else { panic!("it is stranded") };
+    assert_eq!(line.deliver(1, &mut Wakes::default()), 0);
+    assert!(next.is_granted());
+    [served, late, next].into_iter().for_each(|place| line.complete(place.finish()));
+}
+
+/// Units wait for those who are late, and go on without them when somebody waits behind.
+#[test]
+fn units_wait_for_late_ones_and_go_on_to_who_waits() {
+    let line = Line::new();
+    let late = [(); 3].map(|()| line.list.reserve().expect("open"));
+    assert_eq!(line.deliver(2, &mut Wakes::default()), 0);
+    assert_eq!(late[0].cell().units_left(), Some(2), "the first who comes takes them along");
+    let (Joined::Waiting(waits), 2) = line.join(None, 1, None) else { panic!("stranded") };
+    assert!(late[0].cell().is_satisfied());
+    assert_eq!(line.deliver(2, &mut Wakes::default()), 0);
+    assert!(waits.is_granted());
+    let mut late_again = Vec::new();
+    for place in late {
+        // One is left at the end of the line, for whoever comes.
+        match line.join(Some(place), 1, None) {
+            (Joined::Granted(_), 0) => {}
+            (Joined::Waiting(place), 0) => late_again.push(place),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(late_again.len(), 2, "one was granted at once");
+    late_again.into_iter().chain([waits]).for_each(|place| line.complete(place.finish()));
+}
+
+/// Whoever is late at a place behind units that were left is told to look, in the next segment, too.
+#[test]
+fn late_ones_in_the_next_segment_are_told_to_look() {
+    let line = Line::new();
+    let mut late: Vec<Place> = (0..2 * CELLS).map(|_| line.list.reserve().expect("open")).collect();
+    for _ in 0..2 {
+        // The second finds them told already.
+        assert_eq!(line.deliver(1, &mut Wakes::default()), 0);
+    }
+    let last = late.pop().expect("there are some");
+    let Published::Told(_) = last.cell().publish(1, None) else { panic!("it was not told") };
+    let Published::Waiting = last.cell().publish(1, None) else { panic!("it was told twice") };
+    // It waits now: the next unit takes along what lies in front.
+    assert_eq!(line.deliver(1, &mut Wakes::default()), 0);
+    assert!(last.is_granted());
+    late.into_iter().chain([last]).for_each(|place| line.complete(place.finish()));
+}
+
+/// A place behind that was taken and left again is no reason for a unit to wait: whoever comes behind
+/// finds that its owner has looked, and does not look further.
+#[test]
+fn a_unit_goes_on_past_one_who_came_and_went() {
+    let line = Line::new();
+    let late = line.list.reserve().expect("open");
+    let (Joined::Waiting(left), 0) = line.join(None, 1, None) else { panic!("nothing is here") };
+    let Verdict::Waiting(seen) = left.check() else { panic!("it waits") };
+    assert_eq!(line.vacate(left, seen, 0).over, 0);
+    assert_eq!(line.deliver(1, &mut Wakes::default()), 0);
+    let (Joined::Granted(_), 0) = line.join(None, 1, None) else { panic!("it is stranded") };
+    line.complete(late.finish());
+}
+
+/// Those who are late are late again: whenever the line goes on without a place, its owner takes
+/// another, and has not published there when the line comes to it. A delivery ends all the same.
+#[test]
+fn a_delivery_ends_although_others_are_late_for_ever() {
+    let line = Rc::new(Line::new());
+    let late: Vec<Place> = (0..2).map(|_| line.list.reserve().expect("open")).collect();
+    let late = Rc::new(RefCell::new(late));
+    let lateness = Rc::new(Cell::new(0));
+    let next_place = {
+        let (line, late, lateness) = (line.clone(), late.clone(), lateness.clone());
+        move || {
+            // What is done here takes steps, too.
+            let Ok(mut late) = late.try_borrow_mut() else { return };
+            let skipped = late.iter().position(|place| place.cell().is_satisfied());
+            let Some(skipped) = skipped.filter(|_| lateness.get() < 100) else { return };
+            lateness.set(lateness.get() + 1);
+            line.complete(late.remove(skipped).finish());
+            late.push(line.list.reserve().expect("open"));
+        }
+    };
+    let units = watched(next_place, || line.deliver(1, &mut Wakes::default()));
+    assert_eq!(units, 0);
+    assert!(lateness.get() < 100, "it ends because they are late no more");
+    // Whichever of them comes at last, takes the unit along.
+    let place = late.borrow_mut().pop();
+    let (Joined::Waiting(place), 1) = line.join(place, 1, None) else { panic!("it is stranded") };
+    assert_eq!(line.deliver(1, &mut Wakes::default()), 0);
+    assert!(place.is_granted());
+    line.complete(place.finish());
+    late.take().into_iter().for_each(|place| line.complete(place.finish()));
+}
+
+/// An OPEN cell holds what 2^27 threads ask for, each the most that one may, and no more; and more than
+/// one asks for goes on.
+#[test]
+fn as_many_units_as_an_open_cell_can_hold() {
+    const MOST: u64 = (1 << 59) - 1;
+    let cell = cell::Cell::new(true);
+    assert_eq!(cell.leave_units(MOST - 1), Some(MOST - 1));
+    assert_eq!(cell.leave_units(3), Some(1));
+    assert_eq!(cell.units_left(), Some(MOST));
+    let Published::Granted { over, finish, .. } = cell.publish(u32::MAX, None) else {
+        panic!("there is enough")
+    };
+    assert_eq!((over, finish), (MOST - u64::from(u32::MAX), Finish::Watched));
+
+    let cell = cell::Cell::new(false);
+    assert_eq!(cell.leave_units(1), Some(1));
+    let Published::Granted { over: 0, finish: Finish::Plain, .. } = cell.publish(1, None) else {
+        panic!("there is one, and no mark")
+    };
+}
+
+/// More than an OPEN cell can hold is not for who is late there, and goes on.
+#[test]
+fn more_units_than_an_open_cell_can_hold_go_on() {
+    for more in [0, 1, 1 << 32] {
+        let line = Line::new();
+        let late = line.list.reserve().expect("open");
+        let waiting = [(); 2].map(|()| match line.join(None, u32::MAX, None) {
+            (Joined::Waiting(place), 0) => place,
+            other => panic!("{other:?}"),
+        });
+        let later = line.list.reserve().expect("open");
+        assert_eq!(line.deliver((1 << 59) - 1 + more, &mut Wakes::default()), 0);
+        assert!(waiting.iter().all(Place::is_granted));
+        let left = (1 << 59) - 1 + more - 2 * u64::from(u32::MAX);
+        assert_eq!(later.cell().units_left(), Some(left));
+        [late, later].into_iter().chain(waiting).for_each(|place| line.complete(place.finish()));
+    }
+}
+
+/// To deliver nothing changes nothing for those who are late.
+#[test]
+fn nobody_is_passed_over_for_nothing() {
+    let semaphore = Semaphore::new(0);
+    assert!(semaphore.core.balance.take(2).is_err());
+    let line = semaphore.core.line.get_or_init(Line::new).expect("open");
+    let late = line.list.reserve().expect("open");
+    let (Joined::Waiting(waits), 0) = line.join(None, 1, None) else { panic!("nothing is here") };
+    semaphore.add_permits(0);
+    assert!(late.cell().is_open());
+    [late, waits].into_iter().for_each(|place| line.complete(place.finish()));
+}
+
+/// The biggest request, all but filled, and filled from more than fits.
+#[test]
+fn as_many_units_as_a_waiter_can_want() {
+    let cell = cell::Cell::new(true);
+    assert!(matches!(cell.publish(u32::MAX, None), Published::Waiting));
+    assert!(matches!(cell.deliver(u64::from(u32::MAX) - 1), Visited::Short));
+    assert!(matches!(cell.check(), Verdict::Waiting(seen) if seen.missing() == 1));
+    let Visited::Served { took: 1, .. } = cell.deliver(u64::MAX) else { panic!("it is full") };
+    assert_eq!(cell.check(), Verdict::Granted);
+    assert_eq!(cell.finish(), Finish::Watched, "the mark is no part of the units");
+}
+
+/// A segment that is used again is as one that was just made: the mark is on its last cell alone.
+#[test]
+fn the_spare_segment_is_as_new() {
+    let list = List::new();
+    let mut places: Vec<_> = (0..2 * CELLS).filter_map(|_| list.reserve()).collect();
+    places.drain(..CELLS).for_each(|place| list.complete(place.finish()));
+    let guard = list.first();
+    let retired = list.unlink(None, &guard).flatten().expect("finished, and first");
+    drop(guard);
+    list.hazards().retire(retired);
+
+    let again: Vec<_> = (0..CELLS).filter_map(|_| list.reserve()).collect();
+    let marked = |place: &Place| place.cell().finish() == Finish::Watched;
+    let last = |place: &Place| place.index() == CELLS - 1;
+    assert!(again.iter().all(|place| marked(place) == last(place)));
+    places.into_iter().for_each(|place| list.complete(place.finish()));
+}
+
+/// Who leaves swallows what is on its way, less what has come since it looked; and where that is
+/// nothing, it leaves nothing behind.
+#[test]
+fn a_sink_for_what_is_still_to_come() {
+    let waiting = || {
+        let cell = cell::Cell::new(false);
+        assert!(matches!(cell.publish(3, None), Published::Waiting));
+        let Verdict::Waiting(seen) = cell.check() else { panic!("nothing has come") };
+        (cell, seen)
+    };
+    let (cell, seen) = waiting();
+    assert!(matches!(cell.deliver(1), Visited::Short));
+    assert!(cell.vacate(seen, 2).finish.is_none());
+    let Visited::Filled { took: 1, .. } = cell.deliver(5) else { panic!("one is to come") };
+
+    let (cell, seen) = waiting();
+    assert!(cell.vacate(seen, 2).finish.is_none());
+    assert!(matches!(cell.deliver(1), Visited::Short));
+    let Visited::Filled { took: 1, .. } = cell.deliver(1) else { panic!("one is to come") };
+
+    for came in 0..3 {
+        let (cell, seen) = waiting();
+        assert!(matches!(cell.deliver(came), Visited::Short));
+        let came = u32::try_from(came).expect("a few");
+        let vacated = cell.vacate(seen, came);
+        assert_eq!((vacated.over, vacated.finish), (0, Some(Finish::Plain)));
+    }
+}
+
+/// Whatever the order in which its cells end, a segment ends with the last, and not before.
+#[test]
+fn a_segment_ends_with_its_last_cell() {
+    let mut random = fastrand::Rng::with_seed(1);
+    let mut orders: Vec<Vec<usize>> = vec![(0..CELLS).collect(), (0..CELLS).rev().collect()];
+    orders.push([CELLS - 1].into_iter().chain(0..CELLS - 1).collect());
+    for _ in 0..1000 {
+        let mut order: Vec<usize> = (0..CELLS).collect();
+        random.shuffle(&mut order);
+        orders.push(order);
+    }
+    for order in orders {
+        let list = List::new();
+        let mut places: Vec<_> = (0..CELLS).map(|_| list.reserve()).collect();
+        let (last, others) = order.split_last().expect("there are some");
+        for &cell in others {
+            let ended = places[cell].take().expect("given out").finish();
+            assert!(matches!(ended, Completed::No), "{cell} of {order:?}: {ended:?}");
+        }
+        let ended = places[*last].take().expect("given out").finish();
+        assert!(matches!(ended, Completed::Linked), "{order:?}: {ended:?}");
+    }
+}
+
+/// Registers a waker, and does what else is to be done for it.
+fn register(place: &mut Place, waker: &Waker) -> Verdict {
+    let Registered { verdict, unused: _, wake_now } = place.register(waker);
+    if wake_now {
+        waker.wake_by_ref();
+    }
+    verdict
+}
+
+fn missing(look: Verdict) -> u32 {
+    match look {
+        Verdict::Waiting(seen) => seen.missing(),
+        over => panic!("{over:?}"),
+    }
+}
+
+/// A slot that was refilled 2^28 - 1 times is not refilled again: the waiter is woken to look.
+#[test]
+fn a_worn_out_slot_wakes_at_once() {
+    let line = Line::new();
+    let counts: [Arc<Count>; 4] = Default::default();
+    let wakers = counts.each_ref().map(|count| Waker::from(count.clone()));
+    let (Joined::Waiting(mut place), 0) = line.join(None, 2, Some(wakers[0].clone())) else {
+        panic!("no place")
+    };
+    place.cell().exhaust_versions();
+
+    // The last version.
+    assert_eq!(missing(register(&mut place, &wakers[1])), 2);
+    assert_eq!(counts.each_ref().map(|count| count.get()), [0, 0, 0, 0]);
+    // None is left: woken at once, and at every look after that.
+    assert_eq!(missing(register(&mut place, &wakers[2])), 2);
+    assert_eq!(missing(register(&mut place, &wakers[3])), 2);
+    assert_eq!(counts.each_ref().map(|count| count.get()), [0, 0, 1, 1]);
+    assert_eq!(Arc::strong_count(&counts[1]), 2, "the line kept a waker");
+
+    assert_eq!(line.deliver(1, &mut Wakes::default()), 0);
+    assert_eq!(missing(register(&mut place, &wakers[3])), 1);
+    assert_eq!(line.deliver(1, &mut Wakes::default()), 0);
+    assert_eq!(register(&mut place, &wakers[3]), Verdict::Granted);
+    line.complete(place.finish());
+}

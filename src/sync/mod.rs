@@ -1,0 +1,68 @@
+//! The atomics of this crate: `core`'s, or those of a checker when the white-box tests are built.
+//!
+//! This is the only file that names them, so what is checked is the code that ships.
+
+pub(crate) mod lazy_box;
+pub(crate) mod probe;
+pub(crate) mod seeded;
+
+pub(crate) use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
+#[cfg(not(test))]
+pub(crate) use core::sync::atomic::{
+    AtomicBool, AtomicI64, AtomicIsize, AtomicPtr, AtomicU32, AtomicU64,
+};
+// Explores all interleavings of a few threads, and what the memory model lets them see.
+#[cfg(all(test, semafair_loom))]
+pub(crate) use loom::sync::atomic::{
+    AtomicBool, AtomicI64, AtomicIsize, AtomicPtr, AtomicU32, AtomicU64,
+};
+// Draws interleavings of many threads by chance.
+#[cfg(all(test, semafair_shuttle))]
+pub(crate) use shuttle::sync::atomic::{
+    AtomicBool, AtomicI64, AtomicIsize, AtomicPtr, AtomicU32, AtomicU64,
+};
+
+// `core`'s, before each of which a thread can be stopped.
+#[cfg(all(test, not(any(semafair_loom, semafair_shuttle))))]
+pub(crate) use self::probe::steps::{
+    AtomicBool, AtomicI64, AtomicIsize, AtomicPtr, AtomicU32, AtomicU64,
+};
+
+/// Stands between the write and the read of each Dekker pair (see `line/README.md`).
+///
+/// The accesses on both sides of it are `SeqCst` read-modify-writes and loads, and need nothing
+/// between them. Loom weakens `SeqCst` accesses to `AcqRel`; for it alone there is a fence.
+#[inline(always)]
+pub(crate) fn dekker() {
+    #[cfg(all(test, semafair_loom))]
+    // ORDERING: SeqCst. Pairs with the other side of the same pair: of the two reads, one at
+    // least sees the other side's write.
+    loom::sync::atomic::fence(SeqCst);
+}
+
+/// Declares a `const fn` that is a plain `fn` for loom, whose atomics cannot be made in `const`.
+macro_rules! const_fn {
+    ($(#[$meta:meta])* $vis:vis const fn $($rest:tt)*) => {
+        #[cfg(not(all(test, semafair_loom)))]
+        $(#[$meta])*
+        $vis const fn $($rest)*
+        #[cfg(all(test, semafair_loom))]
+        $(#[$meta])*
+        $vis fn $($rest)*
+    };
+}
+pub(crate) use const_fn;
+
+/// Poisons an atomic of which all uses are over. Loom finds out if one is not, and also if nothing
+/// orders one before this.
+#[cfg(test)]
+macro_rules! poison {
+    ($atomic:expr) => {
+        #[cfg(semafair_loom)]
+        $atomic.with_mut(|_| ());
+        // ORDERING: SeqCst. Pairs with every use, which panics at what it finds here.
+        $atomic.store($crate::sync::probe::Poison::POISON, $crate::sync::SeqCst);
+    };
+}
+#[cfg(test)]
+pub(crate) use poison;

@@ -1,0 +1,66 @@
+//! All hooks of the white-box tests. In what ships, each is a constant, or nothing.
+
+#[cfg(all(test, not(any(semafair_loom, semafair_shuttle))))]
+pub(crate) mod count;
+#[cfg(test)]
+pub(crate) mod memory;
+#[cfg(all(test, not(any(semafair_loom, semafair_shuttle))))]
+pub(crate) mod steps;
+
+/// The value in a build for white-box tests, and the one that ships.
+const fn tested(in_tests: usize, shipped: usize) -> usize {
+    if cfg!(test) { in_tests } else { shipped }
+}
+
+/// Cells of a segment. The tests cross the border between segments all the time.
+pub(crate) const CELLS: usize = if !cfg!(test) {
+    31
+} else if option_env!("SEMAFAIR_ONE_CELL").is_some() {
+    1
+} else if cfg!(any(semafair_loom, semafair_shuttle)) {
+    2
+} else {
+    3
+};
+
+/// How many wakers are collected before some are woken.
+pub(crate) const BATCH: usize = tested(2, 32);
+
+/// Hazard slots of a block.
+pub(crate) const HAZARD_SLOTS: usize = tested(2, 8);
+
+/// Whether threads begin to look for a hazard slot at different ones. A model must do the same in each
+/// run, and threads that meet in a slot are what it tests.
+pub(crate) const SPREADS_HAZARDS: bool = !cfg!(test);
+
+/// Whether a retired segment is kept for the next use. Sanitizers are built to keep none, as they see who
+/// uses what was freed, and not what was kept. The tests see both, by the poison.
+pub(crate) const KEEPS_SPARE: bool = cfg!(any(test, not(semafair_no_spare)));
+
+/// A value of which one says that its memory was freed.
+pub(crate) trait Poison: PartialEq + Copy {
+    /// What the tests write over memory that is freed.
+    #[cfg_attr(not(test), expect(dead_code, reason = "only tests poison"))]
+    const POISON: Self;
+}
+
+impl Poison for u32 {
+    const POISON: Self = Self::MAX;
+}
+
+impl Poison for u64 {
+    const POISON: Self = Self::MAX;
+}
+
+impl<T> Poison for *mut T {
+    const POISON: Self = core::ptr::without_provenance_mut(usize::MAX);
+}
+
+/// Passes on what was read from memory, and panics in tests if that had been freed.
+#[inline(always)]
+#[track_caller]
+pub(crate) fn alive<T: Poison>(read: T) -> T {
+    #[cfg(test)]
+    assert!(read != T::POISON, "memory was used after it was freed");
+    read
+}

@@ -1,0 +1,71 @@
+//! `core`'s atomics, of which every use is a step that a test can count, and stop a thread before.
+
+use core::ops::Deref;
+use core::sync::atomic;
+use std::cell::RefCell;
+use std::rc::Rc;
+
+std::thread_local! {
+    static ON_STEP: RefCell<Option<Rc<dyn Fn()>>> = const { RefCell::new(None) };
+}
+
+/// Calls `on_step` before each step that this thread takes in `run`.
+pub(crate) fn watched<T>(on_step: impl Fn() + 'static, run: impl FnOnce() -> T) -> T {
+    /// Also where `run` panics.
+    struct Unwatch;
+    impl Drop for Unwatch {
+        fn drop(&mut self) {
+            ON_STEP.set(None);
+        }
+    }
+
+    ON_STEP.set(Some(Rc::new(on_step)));
+    let _unwatch = Unwatch;
+    run()
+}
+
+/// A step of this thread. User code takes steps too: a waker calls this.
+pub(crate) fn step() {
+    // A step may panic, or take further steps.
+    let on_step = ON_STEP.with_borrow(Clone::clone);
+    if let Some(on_step) = on_step {
+        on_step();
+    }
+}
+
+/// One of `core`'s atomics. It gives access to it, and each access is a step.
+#[derive(Debug, Default)]
+pub(crate) struct Stepping<A>(A);
+
+impl<A> Deref for Stepping<A> {
+    type Target = A;
+
+    fn deref(&self) -> &A {
+        step();
+        &self.0
+    }
+}
+
+macro_rules! stepping {
+    ($($atomic:ident($value:ty)),*) => {
+        $(
+            pub(crate) type $atomic = Stepping<atomic::$atomic>;
+
+            impl $atomic {
+                pub(crate) const fn new(value: $value) -> Self {
+                    Self(atomic::$atomic::new(value))
+                }
+            }
+        )*
+    };
+}
+
+stepping!(AtomicBool(bool), AtomicI64(i64), AtomicIsize(isize), AtomicU32(u32), AtomicU64(u64));
+
+pub(crate) type AtomicPtr<T> = Stepping<atomic::AtomicPtr<T>>;
+
+impl<T> AtomicPtr<T> {
+    pub(crate) const fn new(value: *mut T) -> Self {
+        Self(atomic::AtomicPtr::new(value))
+    }
+}
