@@ -52,7 +52,7 @@ class Names(unittest.TestCase):
     def test_function(self) -> None:
         text = (
             "impl<T> Cell<T> {\n    pub(super) unsafe fn swap(&self) {\n        1\n    }\n}\n"
-            "fn walk() {\n    2\n}\n"
+            "pub(in crate::line) fn walk() {\n    2\n}\n"
             "impl Drop for Guard<'_> {\n    fn drop(&mut self) {\n        3\n    }\n}\n"
             "pub(super) trait Visitor: Sized {\n    fn visit(self) {\n        4\n    }\n}\n"
         )
