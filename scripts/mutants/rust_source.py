@@ -19,7 +19,7 @@ ATTRIBUTES_AND_VISIBILITY = re.compile(r"(?:\s*#\[[^]]*\])*\s*(?:pub(?:\([^)]*\)
 # An item that ends with its body, or at a semicolon if it has none.
 HAS_BODY = re.compile(r"(?:const fn|async|unsafe|extern|fn|impl|mod|struct|enum|union|trait|macro_rules)\b")
 # An item that ends at a semicolon.
-HAS_VALUE = re.compile(r"(?:const|static|let|type|use)\b")
+HAS_VALUE = re.compile(r"(?:const|static|let|type)\b")
 FUNCTION = re.compile(r"^( *)(?:\S+ )*fn (\w+)", re.MULTILINE)
 OWNER = re.compile(r"^(?:pub(?:\([^)]*\))? )?(?:unsafe )?(?:impl\b|trait )([^{;]*)\{", re.MULTILINE)
 

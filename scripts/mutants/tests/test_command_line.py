@@ -45,14 +45,19 @@ class Arguments(unittest.TestCase):
 class Main(unittest.TestCase):
     """The whole, but for making and running the mutants."""
 
+    tried: list[Mutant]
+
     def run_main(self, survived: list[Mutant], reasons: dict[str, str], *arguments: str) -> tuple[int, str]:
         """Runs the program. Returns its exit status, and what it prints."""
+
+        def survivors(tried: list[Mutant], _jobs: int) -> tuple[list[Mutant], list[Mutant]]:
+            self.tried = tried
+            return [mutant for mutant in tried if mutant in survived], []
+
         printed = io.StringIO()
         with (
             mock.patch.object(orderings, "find", lambda: [ONE, TWO]),
-            mock.patch.object(
-                orderings, "survivors", lambda tried, _: ([one for one in tried if one in survived], [])
-            ),
+            mock.patch.object(orderings, "survivors", survivors),
             mock.patch("explained.load", lambda *_: reasons),
             mock.patch("pathlib.Path.write_text"),
             contextlib.redirect_stdout(printed),
@@ -72,6 +77,14 @@ class Main(unittest.TestCase):
         self.assertEqual(
             self.run_main([TWO], {TWO.name: "why"}), (0, "2 mutants, 1 explained, 0 survivors\n")
         )
+
+    def test_all_tries_what_is_explained_too(self) -> None:
+        reasons = {TWO.name: "why"}
+        self.run_main([], reasons)
+        self.assertEqual(self.tried, [ONE])
+        printed = self.run_main([TWO], reasons, "--all")
+        self.assertEqual(self.tried, [ONE, TWO])
+        self.assertEqual(printed, (0, "2 mutants, 1 explained, 0 survivors\n"))
 
     def test_all_tells_what_is_explained_for_nothing(self) -> None:
         status, printed = self.run_main([], {TWO.name: "why"}, "--all")
