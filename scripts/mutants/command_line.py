@@ -8,7 +8,7 @@ from pathlib import Path
 import conditions
 import explained
 import orderings
-from mutant import Mutant
+from mutant import Mutant, TestsFail
 from working_copy import OUT
 
 KINDS = {"orderings": orderings, "conditions": conditions}
@@ -104,7 +104,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(*picked, sep="\n")
     else:
         tried = [mutant for mutant in picked if options.all or mutant.name not in reasons]
-        survivors, invalid = kind.survivors(tried, options.jobs) if tried else ([], [])
+        try:
+            survivors, invalid = kind.survivors(tried, options.jobs) if tried else ([], [])
+        except TestsFail as error:
+            sys.exit(str(error))
         valid = [mutant for mutant in picked if mutant not in invalid]
         lines = report(valid, survivors, reasons, options.all)
         failed |= any(mutant.name not in reasons for mutant in survivors)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import working_copy
 from models import LOOM
-from mutant import Mutant, named
+from mutant import Mutant, TestsFail, named
 from working_copy import OUT, ROOT
 
 VERSION = "27.1.0"
@@ -104,6 +104,8 @@ def run(stage: Stage, copy: Path, mutants: Sequence[Mutant]) -> dict[str, list[s
         env={"CARGO_TARGET_DIR": str(ROOT / "target"), **os.environ, **stage.variables},
         check=False,
     ).returncode
+    if status == 4:
+        raise TestsFail(f"these tests fail without a mutant: {stage.title}")
     # 2: a mutant has survived. 3: a time limit has ended a test.
     assert status in (0, 2, 3), f"cargo-mutants ended with {status}"
     kinds = ("timeout", "unviable", "missed")

@@ -10,7 +10,7 @@ import models
 import rust_source
 import working_copy
 from models import Program, Verdict
-from mutant import Mutant, named
+from mutant import Mutant, TestsFail, named
 
 # No memory orderings of the library, but what its atomics and its tests are made of.
 SKIPPED = re.compile(r"src/(?:.*/)?tests(?:/.*|\.rs)|src/sync/(?:mod\.rs|probe/.*)")
@@ -144,7 +144,7 @@ class Round:
             if verdict is Verdict.HELD:
                 return
             self.fenced.add(model)
-        raise AssertionError(f"{model} fails without a mutant")
+        raise TestsFail(f"the model {model} fails without a mutant")
 
     def kills(self, mutant: Mutant) -> bool:
         """Runs the models on a mutant until one fails, and prints which one that is."""

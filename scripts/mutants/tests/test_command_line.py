@@ -7,7 +7,7 @@ from unittest import mock
 
 import command_line
 import orderings
-from mutant import Mutant
+from mutant import Mutant, TestsFail
 
 ONE = Mutant("src/a.rs: one in Cell::take", 1, "1 Relaxed")
 TWO = Mutant("src/b.rs: two in walk", 2, "2 Relaxed")
@@ -96,6 +96,14 @@ class Main(unittest.TestCase):
             status, printed = self.run_main([], {"src/c.rs: three": "why"}, *arguments)
             self.assertEqual(status, 1)
             self.assertIn("no such mutant: src/c.rs: three", printed)
+
+    def test_tests_that_fail_without_a_mutant_end_the_run(self) -> None:
+        with (
+            mock.patch.object(orderings, "find", lambda: [ONE]),
+            mock.patch.object(orderings, "survivors", side_effect=TestsFail("a model fails")),
+            self.assertRaisesRegex(SystemExit, "a model fails"),
+        ):
+            command_line.main(["orderings", "--all"])
 
     def test_a_word_that_picks_nothing_is_refused(self) -> None:
         with self.assertRaisesRegex(SystemExit, "no mutant has one of these words in its name: three"):
