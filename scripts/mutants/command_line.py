@@ -112,6 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         lines = report(valid, survivors, reasons, options.all)
         failed |= any(mutant.name not in reasons for mutant in survivors)
         print(*lines, sep="\n")
+        OUT.mkdir(parents=True, exist_ok=True)
         (OUT / f"{options.kind}.txt").write_text("\n".join([*lines, *outdated]) + "\n")
     for message in outdated:
         print(message, file=sys.stderr)

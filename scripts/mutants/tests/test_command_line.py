@@ -59,6 +59,7 @@ class Main(unittest.TestCase):
             mock.patch.object(orderings, "find", lambda: [ONE, TWO]),
             mock.patch.object(orderings, "survivors", survivors),
             mock.patch("explained.load", lambda *_: reasons),
+            mock.patch("pathlib.Path.mkdir"),
             mock.patch("pathlib.Path.write_text"),
             contextlib.redirect_stdout(printed),
             contextlib.redirect_stderr(printed),
