@@ -36,10 +36,10 @@ class Stage:
 
 
 STAGES = [
-    Stage("white-box tests", "--lib"),
-    Stage("tests", "--test it --test memory -- --skip bank --skip races --skip stress --skip tidy"),
-    Stage("loom, two cells", "--release --lib", LOOM),
-    Stage("loom, one cell", "--release --lib", {**LOOM, "SEMAFAIR_ONE_CELL": "1"}),
+    Stage("white-box tests", "--package semafair --lib"),
+    Stage("tests", "--package semafair-tests --test it --test memory -- --skip bank --skip races --skip stress --skip tidy"),
+    Stage("loom, two cells", "--package semafair --release --lib", LOOM),
+    Stage("loom, one cell", "--package semafair --release --lib", {**LOOM, "SEMAFAIR_ONE_CELL": "1"}),
 ]
 
 

@@ -91,7 +91,7 @@ def build(copy: Path, *, one_cell: bool) -> Program:
     """Builds the models of a working copy, with segments of two cells or of one."""
     variables = {**LOOM, **({"SEMAFAIR_ONE_CELL": "1"} if one_cell else {})}
     output = subprocess.check_output(
-        "cargo test --release --lib --no-run --locked --message-format=json-render-diagnostics".split(),
+        "cargo test --package semafair --release --lib --no-run --locked --message-format=json-render-diagnostics".split(),
         cwd=copy,
         env={**os.environ, **variables},
     )

@@ -65,7 +65,7 @@ const LONGEST: usize = 450;
 const TESTS: [&str; 3] = ["core/tests", "line/tests", "sync/probe/"];
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../src")
 }
 
 /// Every Rust file under `src`, as its storey's name and its text.

@@ -1,12 +1,11 @@
 //! What the matrix is about: this crate's semaphore, or another.
 
 use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll};
 use std::sync::Arc;
 
-use futures::FutureExt;
-use futures::future::Map;
-
-use crate::{AcquireError, AcquireOwned, OwnedSemaphorePermit, Semaphore};
+use crate::{AcquireOwned, OwnedSemaphorePermit, Semaphore};
 
 /// A semaphore whose every step goes through `steps`.
 pub(super) trait Subject: Send + Sync + 'static {
@@ -24,10 +23,19 @@ pub(super) trait Subject: Send + Sync + 'static {
     fn close(&self);
 }
 
-type Answer = Result<OwnedSemaphorePermit, AcquireError>;
+/// A request without the reason of a refusal.
+pub(super) struct Request(AcquireOwned);
+
+impl Future for Request {
+    type Output = Option<OwnedSemaphorePermit>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(cx).map(Result::ok)
+    }
+}
 
 impl Subject for Semaphore {
-    type Acquire = Map<AcquireOwned, fn(Answer) -> Option<OwnedSemaphorePermit>>;
+    type Acquire = Request;
     type Permit = OwnedSemaphorePermit;
 
     fn new(permits: usize) -> Self {
@@ -35,7 +43,7 @@ impl Subject for Semaphore {
     }
 
     fn acquire(self: &Arc<Self>, n: u32) -> Self::Acquire {
-        self.clone().acquire_many_owned(n).map(Answer::ok)
+        Request(self.clone().acquire_many_owned(n))
     }
 
     fn try_acquire(self: &Arc<Self>, n: u32) -> Option<Self::Permit> {
