@@ -22,6 +22,7 @@ const PATIENT_OPERATIONS: u32 = 10_000;
 /// A comparison, measured.
 pub(crate) struct Row {
     pub(crate) workload: String,
+    pub(crate) family: String,
     pub(crate) size: Option<u32>,
     pub(crate) goal: Option<f64>,
     contenders: Vec<(&'static str, Samples)>,
@@ -70,6 +71,7 @@ impl Row {
         Self {
             contenders: names.zip(samples).collect(),
             workload: comparison.workload,
+            family: comparison.family,
             size: comparison.size,
             goal: comparison.goal,
         }
