@@ -99,6 +99,21 @@ impl Row {
         let [low, median, high] = [0.25, 0.5, 0.75].map(|part| quantile(&ratios, part));
         Some([low?, median?, high?])
     }
+
+    /// The ratio to the baseline on a quiet machine, as far as one was: see [`low_ratio`].
+    pub(crate) fn low_ratio(&self, name: &str) -> Option<f64> {
+        let (_, baseline) = self.contenders.first()?;
+        low_ratio(self.samples(name)?, baseline)
+    }
+}
+
+/// The ratio of what each takes when it is left alone: of the times that a tenth of the samples do not
+/// exceed. Whatever else runs on the machine lengthens a sample, and never shortens it.
+fn low_ratio(of: &[Option<f64>], to: &[Option<f64>]) -> Option<f64> {
+    let low = |samples: &[Option<f64>]| {
+        quantile(&samples.iter().flatten().copied().collect::<Vec<_>>(), 0.1)
+    };
+    Some(low(of)? / low(to)?)
 }
 
 /// How many rounds make a sample. Doubling also warms everything up.
@@ -147,6 +162,17 @@ fn forecast(times: &[Duration]) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_low_ratio_forgets_what_was_interrupted() {
+        // Most samples were interrupted, and longer beside the one than beside the other.
+        let ours: Vec<_> =
+            (0..20).map(|i| Some(if i < 4 { 10.0 } else { 10.0 + f64::from(i) })).collect();
+        let base: Vec<_> =
+            (0..20).map(|i| Some(if i % 5 == 0 { 20.0 } else { 90.0 })).chain([None]).collect();
+        assert_eq!(low_ratio(&ours, &base), Some(0.5));
+        assert_eq!(low_ratio(&[None], &base), None);
+    }
 
     #[test]
     fn a_forecast_follows_the_last_two() {

@@ -80,7 +80,8 @@ impl Display for Report {
             f,
             "Ratios are to tokio's time for the same work, lower is faster: the median over rounds \
              in which all semaphores took their turns, for semafair with the middle half of them in \
-             brackets; *goal* is what it set out for, and `src/line/README.md` says what is in the way \
+             brackets; *low* is the ratio of the times that a tenth of the samples of each do not exceed, \
+             which is what remains where other programs interrupt; *goal* is what it set out for, and `src/line/README.md` says what is in the way \
              where that was not reached. `–` stands where an operation is lacking, `slow` where ten thousand of them, or \
              more, would take over {PATIENCE:?} each. On another machine, or at another hour, all of it \
              differs."
@@ -128,7 +129,7 @@ fn line(f: &mut Formatter<'_>, cells: &[String]) -> fmt::Result {
 fn ratios(f: &mut Formatter<'_>, rows: &[Row]) -> fmt::Result {
     let mut others = semaphores();
     others.retain(|name| ![Semafair::NAME, Tokio::NAME].contains(name));
-    head(f, &[&["operation", "tokio, ns", Semafair::NAME, "goal"][..], &others].concat())?;
+    head(f, &[&["operation", "tokio, ns", Semafair::NAME, "low", "goal"][..], &others].concat())?;
     for row in rows {
         let ours = row.ratio(Semafair::NAME);
         let goal = row.goal.zip(ours).map_or(String::new(), |(goal, [_, ratio, _])| {
@@ -139,6 +140,7 @@ fn ratios(f: &mut Formatter<'_>, rows: &[Row]) -> fmt::Result {
             row.workload.clone(),
             cell(row, Tokio::NAME, row.time(Tokio::NAME).map(number)),
             cell(row, Semafair::NAME, ours),
+            row.low_ratio(Semafair::NAME).map_or("–".into(), |ratio| format!("{ratio:.2}")),
             goal,
         ];
         cells.extend(others.iter().map(|name| {
@@ -168,7 +170,7 @@ fn cell(row: &Row, name: &str, figure: Option<String>) -> String {
 /// How the figures of fairness were taken.
 fn runs(fairness: &Fairness) -> String {
     format!(
-        "The semaphores took turns, {} runs of {:?} each. A figure is the median of the runs, with the \
+        "The semaphores took turns; runs of each: {}, of {:?} each. A figure is the median of the runs, with the \
          least and the greatest in brackets.",
         fairness.runs, fairness.duration
     )

@@ -35,7 +35,7 @@ pub(super) fn draw(section: &Measured, over: &str, file: &Path) -> Result<()> {
     // Ours is drawn last, on top of the others.
     lines.sort_by_key(|line| line.name == Semafair::NAME);
     let mut about =
-        vec![format!("Nanoseconds per operation, over the number of {over}; lower is better")];
+        vec![format!("Nanoseconds per operation over the number of {over}; lower is better")];
     about.extend(beyond.iter().map(|line| {
         format!("Beyond the scale: {}, up to {} ns", line.name, number(line.top().round()))
     }));
@@ -49,7 +49,7 @@ pub(super) fn draw(section: &Measured, over: &str, file: &Path) -> Result<()> {
         let mut chart = ChartBuilder::on(&plot)
             .margin_top(8)
             .x_label_area_size(44)
-            .y_label_area_size(64)
+            .y_label_area_size(76)
             .build_cartesian_2d(
                 (left / 1.1..right * 1.05).log_scale().with_key_points(sizes.clone()),
                 (bottom / 1.15..top * 1.15)
@@ -62,7 +62,6 @@ pub(super) fn draw(section: &Measured, over: &str, file: &Path) -> Result<()> {
             .light_line_style(WHITE)
             .axis_style(GREY)
             .x_desc(over)
-            .y_desc("ns per operation")
             .x_label_formatter(&|x| number(*x))
             .y_label_formatter(&|y| number(*y))
             .label_style(LETTERS)

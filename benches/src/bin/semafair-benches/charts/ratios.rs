@@ -82,7 +82,8 @@ pub(super) fn draw(sections: &[Measured], file: &Path) -> Result<bool> {
         "Lower is better. A mark is the geometric mean over all sizes of a workload; the bar behind \
          semafair's goes from its best size to its worst."
             .to_owned(),
-        "Shown are those that hand permits over in order. The tables have async-lock and saa too."
+        "A mark at an edge may lie beyond it. These semaphores hand permits over in order; the tables \
+         have async-lock and saa too."
             .to_owned(),
     ];
     let height = u32::try_from(lines.len())? * 26;
