@@ -203,7 +203,7 @@ fn waits(f: &mut Formatter<'_>, all: &[Fairness]) -> fmt::Result {
 /// `median (least–greatest)`
 fn spread(spread: Spread, show: impl Fn(f64) -> String) -> String {
     let [median, least, greatest] =
-        [spread.median, spread.least, spread.greatest].map(|value| show(value));
+        [spread.median, spread.least, spread.greatest].map(show);
     format!("{median} ({least}–{greatest})")
 }
 
