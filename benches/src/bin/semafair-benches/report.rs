@@ -192,7 +192,7 @@ fn waits(f: &mut Formatter<'_>, all: &[Fairness]) -> fmt::Result {
             (*name).to_owned(),
             spread(figures.grants, |grants| number(grants / 1000.0)),
             spread(figures.jain, exact),
-            spread(figures.most_to_fewest, |ratio| format!("{ratio:.2}")),
+            spread(figures.most_to_fewest, factor),
         ];
         cells.extend(figures.waits.map(|wait| spread(wait, |wait| number(wait / 1000.0))));
         line(f, &cells)?;
@@ -200,10 +200,14 @@ fn waits(f: &mut Formatter<'_>, all: &[Fairness]) -> fmt::Result {
     Ok(())
 }
 
+/// A number of times, of which small ones matter most.
+fn factor(value: f64) -> String {
+    if value < 10.0 { format!("{value:.2}") } else { number(value) }
+}
+
 /// `median (least–greatest)`
 fn spread(spread: Spread, show: impl Fn(f64) -> String) -> String {
-    let [median, least, greatest] =
-        [spread.median, spread.least, spread.greatest].map(show);
+    let [median, least, greatest] = [spread.median, spread.least, spread.greatest].map(show);
     format!("{median} ({least}–{greatest})")
 }
 
