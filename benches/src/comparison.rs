@@ -10,6 +10,8 @@ use crate::{Semaphore, Workload};
 pub struct Comparison {
     /// The workload's name.
     pub workload: String,
+    /// The workload's name without the size.
+    pub family: String,
     /// Operations in one round of it.
     pub operations: u32,
     /// How many waiters, tasks or threads take part, if that is what its name differs in.
@@ -26,6 +28,7 @@ impl Comparison {
     pub fn of<W: Workload>(workload: W) -> Self {
         Self {
             workload: workload.name(),
+            family: workload.family(),
             operations: workload.operations(),
             size: workload.size(),
             goal: None,

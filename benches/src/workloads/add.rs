@@ -19,6 +19,10 @@ impl Workload for AddPermits {
         format!("add_permits({0}) to {0} waiters, and all acquire", self.0)
     }
 
+    fn family(&self) -> String {
+        "add_permits(n) to n waiters, and all acquire".into()
+    }
+
     fn operations(&self) -> u32 {
         self.0
     }

@@ -60,6 +60,13 @@ impl Workload for EnqueueCancel {
         }
     }
 
+    fn family(&self) -> String {
+        match self.waiters {
+            1 => self.name(),
+            _ => format!("enqueue + cancel, {}", self.order),
+        }
+    }
+
     fn operations(&self) -> u32 {
         self.waiters
     }
@@ -103,6 +110,10 @@ impl Workload for Enqueue {
         format!("enqueue of {}", self.0)
     }
 
+    fn family(&self) -> String {
+        "enqueue".into()
+    }
+
     fn operations(&self) -> u32 {
         self.0
     }
@@ -143,6 +154,10 @@ pub struct Cancel {
 impl Workload for Cancel {
     fn name(&self) -> String {
         format!("cancel of {}, {}", self.waiters, self.order)
+    }
+
+    fn family(&self) -> String {
+        format!("cancel, {}", self.order)
     }
 
     fn operations(&self) -> u32 {

@@ -53,6 +53,10 @@ impl Workload for HandOffDownTheLine {
         format!("hand-off down a line of {}", self.0)
     }
 
+    fn family(&self) -> String {
+        "hand-off down a line".into()
+    }
+
     fn operations(&self) -> u32 {
         self.0
     }

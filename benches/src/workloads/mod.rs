@@ -28,6 +28,11 @@ pub trait Workload: Copy + 'static {
     /// The name in the tables.
     fn name(&self) -> String;
 
+    /// The name without the size: the same for all that differ in nothing else.
+    fn family(&self) -> String {
+        self.name()
+    }
+
     /// How many operations one round stands for; times and counts are given per operation.
     fn operations(&self) -> u32 {
         1

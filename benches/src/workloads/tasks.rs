@@ -37,6 +37,13 @@ impl Workload for BareTasks {
         }
     }
 
+    fn family(&self) -> String {
+        match self.permits {
+            1 => "hand-off, bare polling".into(),
+            n => format!("hand-off over {n} permits, bare polling"),
+        }
+    }
+
     fn operations(&self) -> u32 {
         self.tasks * TURNS
     }
@@ -110,6 +117,10 @@ pub struct TokioTasks {
 impl Workload for TokioTasks {
     fn name(&self) -> String {
         format!("hand-off, {} tasks, {}", self.tasks, self.runtime)
+    }
+
+    fn family(&self) -> String {
+        format!("hand-off, {}", self.runtime)
     }
 
     fn operations(&self) -> u32 {

@@ -7,6 +7,8 @@ mod catalogue;
 mod charts;
 mod fairness;
 mod footprint;
+mod kept;
+mod machine;
 mod measure;
 mod report;
 mod statistics;
@@ -27,7 +29,8 @@ use crate::report::{Measured, Report};
 #[derive(Parser)]
 #[command(name = "semafair-benches")]
 struct Options {
-    /// Only workloads whose names hold all of these words; `fairness` and `sizes` are names too
+    /// Only workloads whose names hold all of these words; `fairness`, `sizes` and `kept` are names
+    /// too
     words: Vec<String>,
 
     /// Runs each workload once, and none of more than 1000 waiters: it tells that all is well, and
@@ -67,14 +70,19 @@ fn main() -> Result<(), Box<dyn Error>> {
         sections: sections().into_iter().map(|section| run(section, &options)).collect(),
         fairness: Vec::new(),
         footprints: Vec::new(),
+        kept: Vec::new(),
         charts: Vec::new(),
     };
     if options.wants(fairness::NAME) {
-        let (times, millis) = if options.quick { (1, 10) } else { (5, 200) };
-        report.fairness = fairness::measure(times, Duration::from_millis(millis));
+        let (runs, millis) = if options.quick { (1, 10) } else { (15, 500) };
+        report.fairness = fairness::measure(runs, Duration::from_millis(millis));
     }
     if options.wants(footprint::NAME) {
         report.footprints = footprint::measure();
+    }
+    if options.wants(kept::NAME) {
+        let millis = if options.quick { 10 } else { 500 };
+        report.kept = kept::measure(Duration::from_millis(millis));
     }
     if report.is_empty() {
         let words = options.words.join(" ");

@@ -22,6 +22,7 @@ const PATIENT_OPERATIONS: u32 = 10_000;
 /// A comparison, measured.
 pub(crate) struct Row {
     pub(crate) workload: String,
+    pub(crate) family: String,
     pub(crate) size: Option<u32>,
     pub(crate) goal: Option<f64>,
     contenders: Vec<(&'static str, Samples)>,
@@ -42,7 +43,9 @@ impl Row {
             .map(|(i, contender)| {
                 // Without the baseline there would be nothing.
                 let able = i == 0 || !takes_longer_than(patience, contender);
-                able.then(|| if budget.is_some() { calibrate(contender) } else { 1 })
+                able.then(|| {
+                    if budget.is_some() { calibrate(|rounds| contender.run(rounds)) } else { 1 }
+                })
             })
             .collect();
         let mut samples = vec![Samples::new(); contenders.len()];
@@ -70,6 +73,7 @@ impl Row {
         Self {
             contenders: names.zip(samples).collect(),
             workload: comparison.workload,
+            family: comparison.family,
             size: comparison.size,
             goal: comparison.goal,
         }
@@ -97,15 +101,36 @@ impl Row {
         let [low, median, high] = [0.25, 0.5, 0.75].map(|part| quantile(&ratios, part));
         Some([low?, median?, high?])
     }
+
+    /// The ratio to the baseline on a quiet machine, as far as one was: see [`low_ratio`].
+    pub(crate) fn low_ratio(&self, name: &str) -> Option<f64> {
+        let (_, baseline) = self.contenders.first()?;
+        low_ratio(self.samples(name)?, baseline)
+    }
+}
+
+/// The ratio of what each takes when it is left alone: of the times that a tenth of the samples do not
+/// exceed. Whatever else runs on the machine lengthens a sample, and never shortens it.
+fn low_ratio(of: &[Option<f64>], to: &[Option<f64>]) -> Option<f64> {
+    let low = |samples: &[Option<f64>]| {
+        quantile(&samples.iter().flatten().copied().collect::<Vec<_>>(), 0.1)
+    };
+    Some(low(of)? / low(to)?)
 }
 
 /// How many rounds make a sample. Doubling also warms everything up.
-fn calibrate(contender: &Contender) -> u64 {
+fn calibrate(run: impl Fn(u64) -> Duration) -> u64 {
     let mut rounds = 1;
     loop {
-        let time = contender.run(rounds);
+        let mut time = run(rounds);
+        // One that was held up must not pass for a long one.
+        for _ in 0..2 {
+            if time > SAMPLE * 3 / 4 {
+                time = time.min(run(rounds));
+            }
+        }
         // Threads that start late, or are held up, must not pass for many rounds.
-        let takes_longer_with_more = || contender.run(2 * rounds) > time * 3 / 2;
+        let takes_longer_with_more = || run(2 * rounds) > time * 3 / 2;
         if time > SAMPLE * 3 / 4 && (time > SAMPLE * 10 || takes_longer_with_more()) {
             return rounds;
         }
@@ -144,7 +169,37 @@ fn forecast(times: &[Duration]) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
+
+    #[test]
+    fn a_run_that_was_held_up_does_not_end_the_calibration() {
+        let runs = Cell::new(0_u64);
+        let rounds = calibrate(|rounds| {
+            runs.set(runs.get() + 1);
+            let held_up = if runs.get() == 1 { SAMPLE * 20 } else { Duration::ZERO };
+            Duration::from_micros(rounds) + held_up
+        });
+        let time = Duration::from_micros(rounds);
+        assert!((SAMPLE * 3 / 4..=SAMPLE * 2).contains(&time), "{rounds} rounds, {time:?}");
+    }
+
+    #[test]
+    fn one_round_is_enough_of_what_is_slow() {
+        assert_eq!(calibrate(|rounds| SAMPLE * 20 * u32::try_from(rounds).expect("few")), 1);
+    }
+
+    #[test]
+    fn a_low_ratio_forgets_what_was_interrupted() {
+        // Most samples were interrupted, and longer beside the one than beside the other.
+        let ours: Vec<_> =
+            (0..20).map(|i| Some(if i < 4 { 10.0 } else { 10.0 + f64::from(i) })).collect();
+        let base: Vec<_> =
+            (0..20).map(|i| Some(if i % 5 == 0 { 20.0 } else { 90.0 })).chain([None]).collect();
+        assert_eq!(low_ratio(&ours, &base), Some(0.5));
+        assert_eq!(low_ratio(&[None], &base), None);
+    }
 
     #[test]
     fn a_forecast_follows_the_last_two() {

@@ -1,20 +1,23 @@
 //! The results as Markdown.
 
 use std::fmt::{self, Display, Formatter};
-use std::process::Command;
 
 use semafair_benches::{ForEach, Semafair, Semaphore, Tokio, for_each};
 
 use crate::catalogue::Shows;
 use crate::fairness::{self, Fairness};
 use crate::footprint::{self, Footprint};
+use crate::kept::{self, BURSTS, Kept};
+use crate::machine;
 use crate::measure::{PATIENCE, Row};
+use crate::statistics::Spread;
 
 /// All that was measured.
 pub(crate) struct Report {
     pub(crate) sections: Vec<Measured>,
     pub(crate) fairness: Vec<Fairness>,
     pub(crate) footprints: Vec<Footprint>,
+    pub(crate) kept: Vec<Kept>,
     /// The chart of ratios and those of the sections, as they are called in the folder.
     pub(crate) charts: Vec<String>,
 }
@@ -22,7 +25,8 @@ pub(crate) struct Report {
 impl Report {
     pub(crate) fn is_empty(&self) -> bool {
         let no_rows = self.sections.iter().all(|section| section.rows.is_empty());
-        no_rows && self.fairness.is_empty() && self.footprints.is_empty()
+        let no_sizes = self.footprints.is_empty() && self.kept.is_empty();
+        no_rows && self.fairness.is_empty() && no_sizes
     }
 }
 
@@ -66,15 +70,18 @@ impl Display for Report {
         writeln!(
             f,
             "Written by `cargo run --release -p semafair-benches`, in one process on one machine: \
-             {}.\n\n{}.\n",
-            machine(),
+             {}, {}, on {}.\n\n{}.\n",
+            machine::processor(),
+            machine::system(),
+            machine::date(),
             versions().join(", "),
         )?;
         writeln!(
             f,
             "Ratios are to tokio's time for the same work, lower is faster: the median over rounds \
              in which all semaphores took their turns, for semafair with the middle half of them in \
-             brackets; *goal* is what it set out for, and `src/line/README.md` says what is in the way \
+             brackets; *low* is the ratio of the times that a tenth of the samples of each do not exceed, \
+             which is what remains where other programs interrupt; *goal* is what it set out for, and `src/line/README.md` says what is in the way \
              where that was not reached. `–` stands where an operation is lacking, `slow` where ten thousand of them, or \
              more, would take over {PATIENCE:?} each. On another machine, or at another hour, all of it \
              differs."
@@ -88,12 +95,16 @@ impl Display for Report {
             }
         }
         if !self.fairness.is_empty() {
-            writeln!(f, "\n## Fairness\n\n{}\n", fairness::ABOUT)?;
+            writeln!(f, "\n## Fairness\n\n{} {}\n", fairness::ABOUT, runs(&self.fairness[0]))?;
             waits(f, &self.fairness)?;
         }
         if !self.footprints.is_empty() {
             writeln!(f, "\n## Sizes\n\n{}\n", footprint::ABOUT)?;
             sizes(f, &self.footprints)?;
+        }
+        if !self.kept.is_empty() {
+            writeln!(f, "\n## What an idle semaphore keeps\n\n{}\n", kept::ABOUT)?;
+            keeps(f, &self.kept)?;
         }
         if !self.charts.is_empty() {
             writeln!(f, "\n## Charts\n")?;
@@ -118,7 +129,7 @@ fn line(f: &mut Formatter<'_>, cells: &[String]) -> fmt::Result {
 fn ratios(f: &mut Formatter<'_>, rows: &[Row]) -> fmt::Result {
     let mut others = semaphores();
     others.retain(|name| ![Semafair::NAME, Tokio::NAME].contains(name));
-    head(f, &[&["operation", "tokio, ns", Semafair::NAME, "goal"][..], &others].concat())?;
+    head(f, &[&["operation", "tokio, ns", Semafair::NAME, "low", "goal"][..], &others].concat())?;
     for row in rows {
         let ours = row.ratio(Semafair::NAME);
         let goal = row.goal.zip(ours).map_or(String::new(), |(goal, [_, ratio, _])| {
@@ -129,6 +140,7 @@ fn ratios(f: &mut Formatter<'_>, rows: &[Row]) -> fmt::Result {
             row.workload.clone(),
             cell(row, Tokio::NAME, row.time(Tokio::NAME).map(number)),
             cell(row, Semafair::NAME, ours),
+            row.low_ratio(Semafair::NAME).map_or("–".into(), |ratio| format!("{ratio:.2}")),
             goal,
         ];
         cells.extend(others.iter().map(|name| {
@@ -155,13 +167,57 @@ fn cell(row: &Row, name: &str, figure: Option<String>) -> String {
     figure.unwrap_or_else(|| if row.is_too_slow(name) { "slow" } else { "–" }.into())
 }
 
+/// How the figures of fairness were taken.
+fn runs(fairness: &Fairness) -> String {
+    format!(
+        "The semaphores took turns; runs of each: {}, of {:?} each. A figure is the median of the runs, with the \
+         least and the greatest in brackets.",
+        fairness.runs, fairness.duration
+    )
+}
+
 fn waits(f: &mut Formatter<'_>, all: &[Fairness]) -> fmt::Result {
-    let columns = ["Jain's index", "fewest grants", "most", "wait, µs: median", "p99", "longest"];
+    let columns = [
+        "grants, 1000/s",
+        "Jain's index",
+        "most / fewest grants",
+        "wait, µs: median",
+        "p99",
+        "longest",
+    ];
     head(f, &[&["semaphore"], &columns[..]].concat())?;
-    for Fairness { name, jain, grants, waits } in all {
-        let mut cells = vec![(*name).to_owned(), format!("{jain:.3}")];
-        cells.extend(grants.map(|grants| format!("{grants:.0}")));
-        cells.extend(waits.map(|wait| number(wait / 1000.0)));
+    for Fairness { name, figures, .. } in all {
+        let exact = |value: f64| format!("{value:.3}");
+        let mut cells = vec![
+            (*name).to_owned(),
+            spread(figures.grants, |grants| number(grants / 1000.0)),
+            spread(figures.jain, exact),
+            spread(figures.most_to_fewest, factor),
+        ];
+        cells.extend(figures.waits.map(|wait| spread(wait, |wait| number(wait / 1000.0))));
+        line(f, &cells)?;
+    }
+    Ok(())
+}
+
+/// A number of times, of which small ones matter most.
+fn factor(value: f64) -> String {
+    if value < 10.0 { format!("{value:.2}") } else { number(value) }
+}
+
+/// `median (least–greatest)`
+fn spread(spread: Spread, show: impl Fn(f64) -> String) -> String {
+    let [median, least, greatest] = [spread.median, spread.least, spread.greatest].map(show);
+    format!("{median} ({least}–{greatest})")
+}
+
+fn keeps(f: &mut Formatter<'_>, all: &[Kept]) -> fmt::Result {
+    let bursts = BURSTS.map(kept::Burst::name);
+    let bursts: Vec<_> = bursts.iter().map(String::as_str).collect();
+    head(f, &[&["", "itself"], &bursts[..]].concat())?;
+    for Kept { name, itself, heap } in all {
+        let mut cells = vec![(*name).to_owned(), itself.to_string()];
+        cells.extend(heap.map(|bytes| format!("{bytes:.0}")));
         line(f, &cells)?;
     }
     Ok(())
@@ -194,20 +250,36 @@ fn versions() -> Vec<String> {
     semaphores().into_iter().filter_map(version).collect()
 }
 
-/// Processors, their model, the system and the compiler, as far as they can be found.
-fn machine() -> String {
-    let cores = std::thread::available_parallelism().map_or("?".into(), |cores| cores.to_string());
-    let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = cpuinfo
-        .lines()
-        .find_map(|line| line.strip_prefix("model name")?.split_once(": "))
-        .map_or("unknown processor", |(_, model)| model);
-    format!("{cores} cores, {model}, {}, {}", std::env::consts::OS, compiler())
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// The compiler that cargo takes here.
-fn compiler() -> String {
-    let version = Command::new("rustc").arg("--version").output();
-    let version = version.ok().and_then(|output| String::from_utf8(output.stdout).ok());
-    version.map_or("unknown compiler".into(), |version| version.trim().into())
+    #[test]
+    fn a_spread_is_shown_with_both_ends() {
+        let waits = Spread { least: 900.0, median: 26_900.0, greatest: 250_400.0 };
+        assert_eq!(spread(waits, |wait| number(wait / 1000.0)), "26.9 (0.9–250)");
+    }
+
+    #[test]
+    fn every_column_of_what_is_kept_has_a_head() {
+        struct Table(Vec<Kept>);
+        impl Display for Table {
+            fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+                keeps(f, &self.0)
+            }
+        }
+        let kept = Kept { name: "x", itself: 16, heap: [1.0, 2.0, 3.0, 4.0, 5.0, 6.4] };
+        let table = Table(vec![kept]).to_string();
+        let [head, rule, row] = table.lines().collect::<Vec<_>>()[..] else { panic!("{table}") };
+        assert_eq!(row, "| x | 16 | 1 | 2 | 3 | 4 | 5 | 6 |");
+        assert!(head.contains("| 1000 served |"), "{head}");
+        let columns = |line: &str| line.matches('|').count();
+        assert_eq!([head, rule].map(columns), [columns(row); 2]);
+    }
+
+    #[test]
+    fn the_versions_of_all_crates_are_found() {
+        let versions = versions();
+        assert!(versions.iter().any(|version| version.starts_with("saa 5.")), "{versions:?}");
+    }
 }

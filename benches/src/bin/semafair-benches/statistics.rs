@@ -16,6 +16,31 @@ pub(crate) fn median(samples: &[f64]) -> Option<f64> {
     quantile(samples, 0.5)
 }
 
+/// The middle of some samples, and how far they lie apart.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Spread {
+    pub(crate) least: f64,
+    pub(crate) median: f64,
+    pub(crate) greatest: f64,
+}
+
+impl Spread {
+    /// Nothing if there are no samples.
+    pub(crate) fn of(samples: &[f64]) -> Option<Self> {
+        Some(Self {
+            least: quantile(samples, 0.0)?,
+            median: median(samples)?,
+            greatest: quantile(samples, 1.0)?,
+        })
+    }
+}
+
+/// The mean of ratios: twice as much and half as much make one.
+pub(crate) fn geometric_mean(ratios: &[f64]) -> Option<f64> {
+    let logarithms: f64 = ratios.iter().map(|ratio| ratio.ln()).sum();
+    (!ratios.is_empty()).then(|| (logarithms / ratios.len() as f64).exp())
+}
+
 /// The ratios of samples that were taken next to each other; a round in which one of the two is
 /// missing gives none.
 pub(crate) fn ratios(of: &[Option<f64>], to: &[Option<f64>]) -> Vec<f64> {
@@ -43,6 +68,20 @@ mod tests {
         assert_eq!(quantile(&samples, 1.0), Some(5.0));
         assert_eq!(median(&[7.0]), Some(7.0));
         assert_eq!(median(&[]), None);
+    }
+
+    #[test]
+    fn a_spread_goes_from_the_least_to_the_greatest() {
+        let spread = Spread::of(&[3.0, 9.0, 1.0]);
+        assert_eq!(spread, Some(Spread { least: 1.0, median: 3.0, greatest: 9.0 }));
+        assert_eq!(Spread::of(&[]), None);
+    }
+
+    #[test]
+    fn twice_and_half_cancel_out_in_a_mean_of_ratios() {
+        let mean = geometric_mean(&[0.5, 2.0, 4.0, 0.25]).expect("there are ratios");
+        assert!((mean - 1.0).abs() < 1e-12, "{mean}");
+        assert_eq!(geometric_mean(&[]), None);
     }
 
     #[test]
