@@ -30,4 +30,5 @@ mod races;
 mod reentrancy;
 mod stress;
 mod tidy;
+mod traps;
 mod wakers;
