@@ -162,13 +162,17 @@ mod pool_threads_that_wait {
                 inner.blocking_acquire().map(drop)
             });
             blocked.recv().unwrap();
-            let mut own = task::spawn(spawn_blocking(|| ()));
-            assert!(own.poll().is_pending(), "the only thread waits for this task's permit");
+            let inner = semaphore.clone();
+            let mut own = task::spawn(spawn_blocking(move || inner.is_closed()));
+            for _ in 0..10 {
+                assert!(own.poll().is_pending(), "the only thread waits for this task's permit");
+                yield_now().await;
+            }
 
             // To await `own` here is the deadlock: only close ends the wait of the other.
             semaphore.close();
             assert!(other.await.unwrap().is_err());
-            own.await.unwrap();
+            assert!(own.await.unwrap(), "it came after the close");
             drop(permit);
         });
     }
