@@ -29,7 +29,7 @@ pub enum TryAcquireError {
     /// The semaphore is [closed](crate::Semaphore::close) and issues no more permits.
     Closed,
 
-    /// Fewer permits are free than were asked for. None is where others are waiting.
+    /// Fewer permits are free than were asked for. While somebody waits, none is free.
     NoPermits,
 }
 

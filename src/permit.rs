@@ -8,16 +8,17 @@ use crate::semaphore::Semaphore;
 /// Permits of a semaphore, given back when dropped.
 ///
 /// Made by [`Semaphore::acquire`], [`Semaphore::try_acquire`] and the like. It never has more than
-/// [`Semaphore::MAX_PERMITS`].
-///
-/// Dropping it never blocks.
+/// [`Semaphore::MAX_PERMITS`] permits. Dropping it never blocks.
 ///
 /// # Panics
 ///
-/// If a waker panics that the drop wakes: the panic comes out after everybody else was woken, and all
-/// permits are accounted for. And if more than [`Semaphore::MAX_PERMITS`] would be free, since
-/// permits were added while some were held: those of this guard are lost then. In a thread that is panicking
-/// already, the first is swallowed; the second ends the process.
+/// Dropping it wakes the waiters that are granted its permits. If one of their wakers panics, all others
+/// are woken nevertheless, all permits are accounted for, and then the panic comes out; it is swallowed if the
+/// thread was panicking already.
+///
+/// Dropping it also panics if more than [`Semaphore::MAX_PERMITS`] permits would be free, which can happen where
+/// permits were added while others were held. The permits of this guard are lost then. In a
+/// thread that is panicking already, that ends the process.
 #[must_use = "the permits are given back at once if this is dropped"]
 #[clippy::has_significant_drop]
 #[derive(Debug)]
@@ -29,11 +30,18 @@ pub struct SemaphorePermit<'a> {
 /// Permits of a semaphore behind an [`Arc`], given back when dropped.
 ///
 /// Made by [`Semaphore::acquire_owned`], [`Semaphore::try_acquire_owned`] and the like. It keeps the
-/// semaphore alive.
+/// semaphore alive, so it can move into a spawned task. It never has more than
+/// [`Semaphore::MAX_PERMITS`] permits. Dropping it never blocks.
 ///
 /// # Panics
 ///
-/// Where the drop of a [`SemaphorePermit`] does.
+/// Dropping it wakes the waiters that are granted its permits. If one of their wakers panics, all others
+/// are woken nevertheless, all permits are accounted for, and then the panic comes out; it is swallowed if the
+/// thread was panicking already.
+///
+/// Dropping it also panics if more than [`Semaphore::MAX_PERMITS`] permits would be free, which can happen where
+/// permits were added while others were held. The permits of this guard are lost then. In a
+/// thread that is panicking already, that ends the process.
 #[must_use = "the permits are given back at once if this is dropped"]
 #[clippy::has_significant_drop]
 #[derive(Debug)]
@@ -52,7 +60,9 @@ macro_rules! guard {
                 Self { semaphore, permits: permits as usize }
             }
 
-            /// Keeps the permits from ever being given back: the semaphore has fewer from now on.
+            /// Drops the guard without giving its permits back: the semaphore has fewer from now on.
+            ///
+            /// [`Semaphore::add_permits`] is the reverse.
             ///
             /// # Examples
             ///
@@ -74,8 +84,9 @@ macro_rules! guard {
             ///
             /// # Panics
             ///
-            /// If the guards are of different semaphores, or the sum exceeds
-            /// [`Semaphore::MAX_PERMITS`]. Nothing has changed then, and `other` is dropped as ever.
+            /// If the guards are of different semaphores, or if their sum exceeds
+            /// [`Semaphore::MAX_PERMITS`]. This guard is as before then, and `other` is dropped, which
+            /// gives its permits back.
             ///
             /// # Examples
             ///
@@ -105,7 +116,9 @@ macro_rules! guard {
                 other.permits = 0;
             }
 
-            /// Splits `n` permits off into a guard of their own; `None` if there are fewer.
+            /// Moves `n` permits of this guard into a new guard.
+            ///
+            /// Returns `None`, and changes nothing, if this guard has fewer than `n` permits.
             ///
             /// # Examples
             ///
