@@ -79,6 +79,26 @@ pub struct Acquire<'a> {
 ///
 /// Dropping it may wake others, to whom its permits go. If one of their wakers panics, all others are
 /// woken nevertheless, no permit is lost, and then the panic comes out.
+///
+/// # Examples
+///
+/// Spawned as it is:
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::sync::Arc;
+/// use semafair::{AcquireOwned, Semaphore};
+///
+/// let semaphore = Arc::new(Semaphore::new(0));
+/// let waiting: AcquireOwned = semaphore.clone().acquire_owned();
+/// let task = tokio::spawn(waiting);
+/// semaphore.add_permits(1);
+/// let permit = task.await??;
+/// assert_eq!(permit.num_permits(), 1);
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "futures do nothing unless polled"]
 pub struct AcquireOwned {
     /// `None` once it has returned.

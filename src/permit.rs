@@ -19,6 +19,19 @@ use crate::semaphore::Semaphore;
 /// Dropping it also panics if more than [`Semaphore::MAX_PERMITS`] permits would be free, which can happen where
 /// permits were added while others were held. The permits of this guard are lost then. In a
 /// thread that is panicking already, that ends the process.
+///
+/// # Examples
+///
+/// ```
+/// use semafair::Semaphore;
+///
+/// let semaphore = Semaphore::new(2);
+/// {
+///     let _permit = semaphore.try_acquire().unwrap();
+///     assert_eq!(semaphore.available_permits(), 1);
+/// }
+/// assert_eq!(semaphore.available_permits(), 2);
+/// ```
 #[must_use = "the permits are given back at once if this is dropped"]
 #[clippy::has_significant_drop]
 #[derive(Debug)]
@@ -42,6 +55,19 @@ pub struct SemaphorePermit<'a> {
 /// Dropping it also panics if more than [`Semaphore::MAX_PERMITS`] permits would be free, which can happen where
 /// permits were added while others were held. The permits of this guard are lost then. In a
 /// thread that is panicking already, that ends the process.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::thread;
+/// use semafair::Semaphore;
+///
+/// let semaphore = Arc::new(Semaphore::new(2));
+/// let permit = semaphore.clone().try_acquire_owned().unwrap();
+/// thread::spawn(move || drop(permit)).join().unwrap();
+/// assert_eq!(semaphore.available_permits(), 2);
+/// ```
 #[must_use = "the permits are given back at once if this is dropped"]
 #[clippy::has_significant_drop]
 #[derive(Debug)]
@@ -144,6 +170,15 @@ macro_rules! guard {
             }
 
             /// Returns the number of permits in this guard.
+            ///
+            /// # Examples
+            ///
+            /// ```
+            /// use semafair::Semaphore;
+            ///
+            /// let semaphore = Semaphore::new(3);
+            /// assert_eq!(semaphore.try_acquire_many(2).unwrap().num_permits(), 2);
+            /// ```
             #[must_use]
             pub const fn num_permits(&self) -> usize {
                 self.permits
@@ -167,6 +202,16 @@ guard!([] OwnedSemaphorePermit, Arc<Semaphore>);
 
 impl SemaphorePermit<'_> {
     /// Returns the semaphore to which the permits go back.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use semafair::Semaphore;
+    ///
+    /// let semaphore = Semaphore::new(3);
+    /// let permit = semaphore.try_acquire().unwrap();
+    /// assert_eq!(permit.semaphore().available_permits(), 2);
+    /// ```
     #[must_use]
     pub const fn semaphore(&self) -> &Semaphore {
         self.semaphore
@@ -175,6 +220,19 @@ impl SemaphorePermit<'_> {
 
 impl OwnedSemaphorePermit {
     /// Returns the semaphore to which the permits go back.
+    ///
+    /// # Examples
+    ///
+    /// Another permit of the same semaphore:
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use semafair::Semaphore;
+    ///
+    /// let first = Arc::new(Semaphore::new(3)).try_acquire_owned().unwrap();
+    /// let second = first.semaphore().clone().try_acquire_owned().unwrap();
+    /// assert_eq!(second.semaphore().available_permits(), 1);
+    /// ```
     #[must_use]
     pub const fn semaphore(&self) -> &Arc<Semaphore> {
         &self.semaphore

@@ -86,6 +86,35 @@ impl PollSemaphore {
     /// # Panics
     ///
     /// If more than 2<sup>59</sup> permits would be waited for.
+    ///
+    /// # Examples
+    ///
+    /// A service that takes a permit before it is ready, as `tower`'s `poll_ready` has to:
+    ///
+    /// ```
+    /// use std::task::{Context, Poll, ready};
+    /// use semafair::{OwnedSemaphorePermit, PollSemaphore};
+    ///
+    /// struct Service {
+    ///     semaphore: PollSemaphore,
+    ///     permit: Option<OwnedSemaphorePermit>,
+    /// }
+    ///
+    /// impl Service {
+    ///     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    ///         if self.permit.is_none() {
+    ///             self.permit = ready!(self.semaphore.poll_acquire(cx));
+    ///         }
+    ///         Poll::Ready(())
+    ///     }
+    /// }
+    /// # use std::sync::Arc;
+    /// # let semaphore = PollSemaphore::new(Arc::new(semafair::Semaphore::new(1)));
+    /// # let mut service = Service { semaphore, permit: None };
+    /// # let mut cx = Context::from_waker(std::task::Waker::noop());
+    /// # assert!(service.poll_ready(&mut cx).is_ready());
+    /// # assert!(service.permit.is_some());
+    /// ```
     #[track_caller]
     pub fn poll_acquire(&mut self, cx: &mut Context<'_>) -> Poll<Option<OwnedSemaphorePermit>> {
         self.poll_acquire_many(cx, 1)
