@@ -27,6 +27,7 @@ mod panics;
 mod permits;
 mod poll_semaphore;
 mod races;
+mod readme;
 mod reentrancy;
 mod stress;
 mod tidy;
