@@ -92,7 +92,8 @@ mod a_future_that_is_not_polled_has_the_permit {
     async fn first_of(semaphore: &Semaphore, keeps_the_job: bool) {
         let others = semaphore.acquire().await.unwrap();
         let event = async { drop(others) };
-        let Either::Right(((), unfinished)) = select(Box::pin(job(semaphore)), Box::pin(event)).await
+        let Either::Right(((), unfinished)) =
+            select(Box::pin(job(semaphore)), Box::pin(event)).await
         else {
             panic!("the job has no permit yet")
         };
