@@ -424,3 +424,30 @@ fn hand_offs_between_threads_leave_nothing() {
     bytes = bytes.wrapping_add(since.held());
     assert!(is_nothing(bytes), "{bytes} bytes are leaked");
 }
+
+/// What one semaphore keeps that somebody once waited for.
+fn kept_after(waiters: usize, ends: fn(&Semaphore, Vec<Acquire<'_>>)) -> usize {
+    let since = Since::new();
+    let sem = Semaphore::new(0);
+    ends(&sem, (0..waiters).map(|_| waits(sem.acquire())).collect());
+    let kept = since.held();
+    drop(sem);
+    assert_eq!(since.held(), 0);
+    kept
+}
+
+fn served(sem: &Semaphore, mut line: Vec<Acquire<'_>>) {
+    sem.add_permits(line.len());
+    line.iter_mut().for_each(|future| assert!(poll(future).is_ready()));
+}
+
+/// People have a semaphore for each key.
+#[test]
+fn a_semaphore_that_was_contended_once_keeps_little() {
+    for waiters in 1..=3 {
+        for ends in [served as fn(&Semaphore, Vec<Acquire<'_>>), |_, line| drop(line)] {
+            let kept = kept_after(waiters, ends);
+            assert!(kept <= 256, "{kept} bytes after {waiters} waiters");
+        }
+    }
+}

@@ -19,6 +19,7 @@ use self::cell::{Cell, Published};
 pub(crate) use self::cell::{Registered, Seen, Vacated, Verdict};
 use self::list::List;
 pub(crate) use self::position::Place;
+use self::segment::CELLS;
 pub(crate) use self::segment::Completed;
 use self::walk::{Closing, Delivery, PickUp, Stop, walk};
 use crate::sync::{Acquire, AtomicBool, Release};
@@ -142,14 +143,14 @@ impl Line {
         let segment = guard.segment();
         let mut index = segment.hint();
         // Who was to be served next may have left.
-        while segment.cells.get(index)?.is_satisfied() {
+        while index < CELLS && segment.cell(index).is_satisfied() {
             index += 1;
         }
         // As in `Delivery::visit`.
-        if self.list.tail().is_shut() {
+        if index >= CELLS || self.list.tail().is_shut() {
             return None;
         }
-        let waker = segment.cells[index].deliver_all(units)?;
+        let waker = segment.cell(index).deliver_all(units)?;
         segment.set_hint(index + 1);
         Some(waker)
     }

@@ -6,28 +6,28 @@ use core::ptr::{self, NonNull};
 use core::task::Waker;
 
 use super::cell::{Cell, Finish, Registered, Seen, Verdict};
-use super::segment::{CELLS, Completed, Segment};
+use super::segment::{CELLS, Completed, FIRST_CELLS, Segment};
 use crate::sync::{AtomicPtr, SeqCst};
 
-const ALIGN: usize = align_of::<Segment>();
 const INDEX: usize = 0b1_1111;
 const SHUT: usize = 0b10_0000;
 
-// Places reserved, and SHUT, fit below the address of a segment.
+/// Where segments lie: the number of a cell, and SHUT, fit below such an address.
+pub(super) const ALIGN: usize = 64;
 const _: () = assert!(CELLS <= INDEX && INDEX & SHUT == 0 && INDEX | SHUT == ALIGN - 1);
 
-/// A segment, and how many of its places are reserved: what the tail of the line says.
+/// A segment, and the number of the cell that is reserved next: what the tail of the line says.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Position(*mut Segment);
 
 impl Position {
-    pub(super) fn new(segment: *mut Segment, reserved: usize) -> Self {
-        debug_assert!(reserved <= CELLS);
+    pub(super) fn new(segment: *mut Segment, next: usize) -> Self {
+        debug_assert!(next <= CELLS);
         // A thread may store a tail that it read before the segment was freed, and another was made at
         // the same address. Then the pointer is right and its provenance is not; so `segment` does
         // without.
         segment.expose_provenance();
-        Self(segment.map_addr(|addr| addr | reserved))
+        Self(segment.map_addr(|addr| addr | next))
     }
 
     /// One more place reserved in the same segment.
@@ -79,8 +79,9 @@ impl Position {
 pub(super) struct Tail(AtomicPtr<Segment>);
 
 impl Tail {
+    /// At the beginning of the first segment of a line.
     pub(super) fn new(first: NonNull<Segment>) -> Self {
-        Self(AtomicPtr::new(Position::new(first.as_ptr(), 0).0))
+        Self(AtomicPtr::new(Position::new(first.as_ptr(), CELLS - FIRST_CELLS).0))
     }
 
     #[inline]
@@ -119,7 +120,8 @@ impl Place {
     #[inline]
     pub(super) fn new(before: Position) -> Self {
         debug_assert!(!before.is_full() && !before.is_shut());
-        Self(NonNull::new(before.0).expect("the tail is never null"))
+        // SAFETY: the tail is made of a segment, and moves on to segments alone.
+        Self(unsafe { NonNull::new_unchecked(before.0) })
     }
 
     /// The number of the cell in its segment.
@@ -137,7 +139,7 @@ impl Place {
 
     #[inline]
     pub(super) fn cell(&self) -> &Cell {
-        &self.segment().cells[self.index()]
+        self.segment().cell(self.index())
     }
 
     /// Whether the owner of the place in front has not published, as far as the cell next to this one
@@ -145,7 +147,7 @@ impl Place {
     #[inline]
     pub(super) fn may_follow_unpublished(&self) -> bool {
         match self.index().checked_sub(1) {
-            Some(front) => self.segment().cells[front].is_open(),
+            Some(front) => self.segment().cell(front).is_open(),
             // That is in another segment.
             None => true,
         }

@@ -9,13 +9,16 @@
 //! segment. It looks from the far end: those who leave in order, or in the opposite one, pass it on
 //! once at most.
 
-#![expect(unsafe_code, reason = "follows the pointer to a segment that may be freed meanwhile")]
+#![expect(
+    unsafe_code,
+    reason = "follows pointers: to a segment that may be freed, and to its cells"
+)]
 
 use core::ptr::{self, NonNull};
 
 use super::cell::{Cell, Finish};
-pub(crate) use crate::sync::probe::CELLS;
 use crate::sync::probe::alive;
+pub(crate) use crate::sync::probe::{CELLS, FIRST_CELLS};
 use crate::sync::{AcqRel, Acquire, AtomicPtr, AtomicU32, Relaxed, Release, SeqCst};
 
 /// In `next`: this segment is on its way out, and `next` changes no more.
@@ -35,6 +38,11 @@ impl Retired {
     }
 }
 
+/// The lowest number of a cell in a segment whose first place is number `first`.
+pub(super) const fn lowest(first: usize) -> usize {
+    first.saturating_sub(1)
+}
+
 /// Whether the cell that was just finished was the last of its segment.
 #[derive(Debug)]
 #[must_use]
@@ -48,47 +56,78 @@ pub(crate) enum Completed {
 }
 
 /// A run of cells.
+///
+/// The cells lie in front of these fields, in the same block, and the last is number `CELLS - 1` in each
+/// segment. The first segment of a line has few cells, and its first number is higher. So a number
+/// and the address of the segment are all it takes to find a cell, or to know that there is no other.
+/// Below such a first cell lies one that stays OPEN for ever: its neighbour looks in front of itself
+/// like all others, and so learns to look further.
 #[derive(Debug)]
-#[repr(align(64))]
 pub(super) struct Segment {
-    pub(super) cells: [Cell; CELLS],
     next: AtomicPtr<Segment>,
     /// The cells below this number are satisfied. May go backwards: the cells tell the truth.
     hint: AtomicU32,
     /// Which of its two ends have come: FINISHED, UNLINKED.
     ends: AtomicU32,
+    /// The number of its first place.
+    first: u32,
     /// How far it is from the beginning of the block in which it lies.
-    offset: usize,
+    offset: u32,
 }
 
 impl Segment {
-    /// With all cells fresh, so far from the beginning of a block.
-    pub(super) fn new(offset: usize) -> Self {
+    /// What stands behind the cells of the places from number `first` on.
+    #[expect(clippy::cast_possible_truncation, reason = "less than the size of a block")]
+    pub(super) fn new(first: usize, offset: usize) -> Self {
         Self {
-            cells: core::array::from_fn(|i| Cell::new(i == CELLS - 1)),
             next: AtomicPtr::new(ptr::null_mut()),
-            hint: AtomicU32::new(0),
+            hint: AtomicU32::new(first as u32),
             ends: AtomicU32::new(0),
-            offset,
+            first: first as u32,
+            offset: offset as u32,
         }
     }
 
-    /// Makes it as it was made, but for what is left in slots, which nobody reads.
+    /// Makes a large segment as it was made, but for what is left in slots, which nobody reads.
     pub(super) fn renew(&mut self) {
-        for (i, cell) in self.cells.iter().enumerate() {
-            cell.renew(i == CELLS - 1);
+        if let Ok(cells) = <&[Cell; CELLS]>::try_from(self.cells()) {
+            for (number, cell) in cells.iter().enumerate() {
+                cell.renew(number == CELLS - 1);
+            }
         }
         // ORDERING: Relaxed. `&mut self`: nobody else is there.
         self.next.store(ptr::null_mut(), Relaxed);
         // ORDERING: Relaxed, as above.
-        self.hint.store(0, Relaxed);
+        self.hint.store(self.first, Relaxed);
         // ORDERING: Relaxed, as above.
         self.ends.store(0, Relaxed);
     }
 
-    #[inline]
+    /// The number of its first place.
+    pub(super) fn first(&self) -> usize {
+        self.first as usize
+    }
+
     pub(super) fn offset(&self) -> usize {
-        self.offset
+        self.offset as usize
+    }
+
+    /// The cell of that number, which is in this segment.
+    #[inline]
+    pub(super) fn cell(&self, number: usize) -> &Cell {
+        debug_assert!((lowest(self.first())..CELLS).contains(&number));
+        let end = ptr::with_exposed_provenance::<Cell>(ptr::from_ref(self).addr());
+        let cell = end.wrapping_sub(CELLS).wrapping_add(number);
+        // SAFETY: `allocate` has made the cells there, in the block of this segment, whose provenance it
+        // has exposed; and they live as long as this.
+        unsafe { &*cell }
+    }
+
+    /// The cells of all its places.
+    pub(super) fn cells(&self) -> &[Cell] {
+        let first: *const Cell = self.cell(self.first());
+        // SAFETY: as in `cell`, of the first and all behind it.
+        unsafe { core::slice::from_raw_parts(first, CELLS - self.first()) }
     }
 
     /// Where to begin to look for an unsatisfied cell.
@@ -175,9 +214,10 @@ impl Segment {
         {
             // SAFETY: we carry the mark, so it is not FINISHED, and not freed.
             let segment = unsafe { this.as_ref() };
-            let mut cells = segment.cells.iter();
+            let mut cells = segment.cells().iter();
             let keeps = |cell: &Cell| !cell.is_gone() && cell.watch();
-            let kept = if cell < CELLS / 2 { cells.rev().any(keeps) } else { cells.any(keeps) };
+            let is_near = cell < usize::midpoint(segment.first(), CELLS);
+            let kept = if is_near { cells.rev().any(keeps) } else { cells.any(keeps) };
             if kept {
                 return Completed::No;
             }
@@ -204,7 +244,11 @@ impl Segment {
     #[cfg(test)]
     pub(super) fn poison(&mut self) {
         use crate::sync::poison;
-        self.cells.iter_mut().for_each(Cell::poison);
+        let first = ptr::from_ref(self.cell(self.first())).addr();
+        let first = ptr::with_exposed_provenance_mut::<Cell>(first);
+        // SAFETY: as in `cells`; and nobody looks at them any more.
+        let cells = unsafe { core::slice::from_raw_parts_mut(first, CELLS - self.first()) };
+        cells.iter_mut().for_each(Cell::poison);
         poison!(self.ends);
         poison!(self.hint);
         poison!(self.next);

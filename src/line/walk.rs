@@ -102,7 +102,7 @@ impl<'a> Delivery<'a> {
     /// stopped for ever (D1).
     #[cold]
     fn at_open(&mut self, list: &List, segment: &Segment, index: usize) -> Visit {
-        let cell = &segment.cells[index];
+        let cell = segment.cell(index);
         let Some(left) = cell.leave_units(self.units) else {
             return Visit::Again;
         };
@@ -140,7 +140,7 @@ fn no_one_published_behind(list: &List, segment: &Segment, index: usize) -> bool
             if !list.tail().is_past(segment, cell) {
                 return true;
             }
-            if !segment.cells[cell].tell_to_look() {
+            if !segment.cell(cell).tell_to_look() {
                 return false;
             }
         }
@@ -148,11 +148,13 @@ fn no_one_published_behind(list: &List, segment: &Segment, index: usize) -> bool
             return true;
         }
         match list.behind(segment) {
-            Some(next) => further = Some(next),
+            Some(next) => {
+                index = next.segment().first();
+                further = Some(next);
+            }
             // It is on its way out: whoever had places there has published, and is gone.
             None => return false,
         }
-        index = 0;
     }
 }
 
@@ -164,7 +166,7 @@ impl Visitor for Delivery<'_> {
         if list.tail().is_shut() {
             return Visit::Stop(Stop::Shut);
         }
-        match segment.cells[index].deliver(self.units) {
+        match segment.cell(index).deliver(self.units) {
             Visited::Open => self.at_open(list, segment, index),
             Visited::Short => {
                 self.units = 0;
@@ -214,7 +216,7 @@ impl<'a> PickUp<'a> {
 
 impl Visitor for PickUp<'_> {
     fn visit(&mut self, list: &List, segment: &Segment, index: usize) -> Visit {
-        let cell = &segment.cells[index];
+        let cell = segment.cell(index);
         if core::ptr::eq(cell, self.own) {
             return Visit::Stop(Stop::Done);
         }
@@ -270,7 +272,7 @@ impl<'a> Closing<'a> {
 
 impl Visitor for Closing<'_> {
     fn visit(&mut self, list: &List, segment: &Segment, index: usize) -> Visit {
-        let cell = &segment.cells[index];
+        let cell = segment.cell(index);
         match cell.void() {
             Visited::Open => self.at_open(list, segment, cell, index),
             Visited::Short => unreachable!("a claim is voided whole"),

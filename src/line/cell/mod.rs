@@ -233,7 +233,7 @@ impl Cell {
     }
 
     /// Takes the waker that a forgotten future left here; the line is being dropped.
-    pub(super) fn clear(&mut self) -> Option<Waker> {
+    pub(super) fn clear(&self) -> Option<Waker> {
         let word = self.load();
         self.change(word, word.to(Tag::Gone, 0)).ok()?
     }

@@ -17,11 +17,10 @@ use core::ptr::{self, NonNull};
 use std::boxed::Box;
 
 use super::pool::{Spare, allocate, free};
-use crate::line::cell::Cell;
 use crate::line::position::Tail;
-use crate::line::segment::{Retired, Segment};
+use crate::line::segment::{CELLS, FIRST_CELLS, Retired, Segment};
 use crate::sync::probe::{HAZARD_SLOTS, SPREADS_HAZARDS};
-use crate::sync::{AcqRel, AtomicPtr, Relaxed, Release, SeqCst, dekker, seeded};
+use crate::sync::{AcqRel, AtomicPtr, Relaxed, Release, SeqCst, const_fn, dekker, seeded};
 use crate::wakes::waking;
 
 #[derive(Debug)]
@@ -33,6 +32,15 @@ struct HazardSlot {
 }
 
 impl HazardSlot {
+    const_fn! {
+        const fn new() -> Self {
+            Self {
+                hazard: AtomicPtr::new(ptr::null_mut()),
+                handed_over: AtomicPtr::new(ptr::null_mut()),
+            }
+        }
+    }
+
     /// Says that we look at `segment`, which proves nothing yet; `false` if the slot is taken.
     #[inline]
     fn claim(&self, segment: NonNull<Segment>) -> bool {
@@ -42,75 +50,90 @@ impl HazardSlot {
     }
 }
 
-/// Slots, and more of them for when all are taken. They stay until the line is dropped.
+impl Drop for HazardSlot {
+    fn drop(&mut self) {
+        // ORDERING: Relaxed. `&mut self`: nobody else is there.
+        if let Some(segment) = NonNull::new(self.handed_over.load(Relaxed)) {
+            // SAFETY: I3: it was handed over retired, and nobody looks at anything any more.
+            unsafe { free(segment) };
+        }
+    }
+}
+
+/// Slots for several threads at a time.
 #[derive(Debug)]
 struct Block {
     slots: [HazardSlot; HAZARD_SLOTS],
-    more: AtomicPtr<Block>,
+    more: More,
 }
 
-impl Block {
-    fn new() -> Self {
-        Self {
-            slots: core::array::from_fn(|_| HazardSlot {
-                hazard: AtomicPtr::new(ptr::null_mut()),
-                handed_over: AtomicPtr::new(ptr::null_mut()),
-            }),
-            more: AtomicPtr::new(ptr::null_mut()),
+/// A block that is made when all slots before it are taken, and stays until the line is dropped.
+#[derive(Debug)]
+struct More(AtomicPtr<Block>);
+
+impl More {
+    const_fn! {
+        const fn none() -> Self {
+            Self(AtomicPtr::new(ptr::null_mut()))
         }
     }
 
-    fn more(&self) -> Option<&Self> {
-        // ORDERING: SeqCst. Acquire pairs with `more_or_new`: the block is seen initialised. The
+    #[inline]
+    fn get(&self) -> Option<&Block> {
+        // ORDERING: SeqCst. Acquire pairs with `get_or_append`: the block is seen initialised. The
         // total order is for D2: whoever protects in a block that a retirer did not see, reads
         // the source after the unlinking.
-        let more = NonNull::new(self.more.load(SeqCst))?;
-        // SAFETY: a block was made by `more_or_new` and is freed by the drop of the first alone.
+        let more = NonNull::new(self.0.load(SeqCst))?;
+        // SAFETY: a block was made by `get_or_append` and is freed by the drop of this alone.
         Some(unsafe { more.as_ref() })
     }
 
-    fn more_or_new(&self) -> &Self {
-        if let Some(more) = self.more() {
+    fn get_or_append(&self) -> &Block {
+        if let Some(more) = self.get() {
             return more;
         }
-        let new = NonNull::from(Box::leak(Box::new(Self::new())));
-        // ORDERING: SeqCst, as in `more`. Failure: Relaxed: it is read again below.
-        if self.more.compare_exchange(ptr::null_mut(), new.as_ptr(), SeqCst, Relaxed).is_err() {
+        let slots = core::array::from_fn(|_| HazardSlot::new());
+        let new = NonNull::from(Box::leak(Box::new(Block { slots, more: Self::none() })));
+        // ORDERING: SeqCst, as in `get`. Failure: Relaxed: it is read again below.
+        if self.0.compare_exchange(ptr::null_mut(), new.as_ptr(), SeqCst, Relaxed).is_err() {
             // SAFETY: made above, and nobody else has seen it.
             drop(unsafe { Box::from_raw(new.as_ptr()) });
         }
-        self.more().expect("a block was appended")
+        self.get().expect("a block was appended")
     }
 }
 
-impl Drop for Block {
+impl Drop for More {
     fn drop(&mut self) {
-        for slot in &self.slots {
-            // ORDERING: Relaxed. `&mut self`: nobody else is there.
-            if let Some(segment) = NonNull::new(slot.handed_over.load(Relaxed)) {
-                // SAFETY: I3: it was handed over retired, and nobody looks at anything any more.
-                unsafe { free(segment) };
-            }
-        }
-        // ORDERING: Relaxed, as above.
-        let more = self.more.load(Relaxed);
+        // ORDERING: Relaxed. `&mut self`: nobody else is there.
+        let more = self.0.load(Relaxed);
         if !more.is_null() {
-            // SAFETY: made by `more_or_new`, and this is its only owner.
+            // SAFETY: made by `get_or_append`, and this is its only owner.
             drop(unsafe { Box::from_raw(more) });
         }
     }
 }
 
 /// All hazards of a line, and what becomes of its segments.
+///
+/// One thread at a time needs one slot. Where a second comes meanwhile, there are more.
 #[derive(Debug)]
 pub(in crate::line) struct Hazards {
-    first: Block,
+    first: HazardSlot,
+    more: More,
     spare: Spare,
 }
 
 impl Hazards {
     pub(in crate::line) fn new() -> Self {
-        Self { first: Block::new(), spare: Spare::new() }
+        Self { first: HazardSlot::new(), more: More::none(), spare: Spare::new() }
+    }
+
+    /// All slots, in the order in which they were made. A block is looked for when those before it
+    /// have been seen.
+    fn slots(&self) -> impl Iterator<Item = &HazardSlot> {
+        let blocks = core::iter::successors(self.more.get(), |block| block.more.get());
+        core::iter::once(&self.first).chain(blocks.flat_map(|block| &block.slots))
     }
 
     /// Protects the segment that `source` leads to; `None` if that is null.
@@ -124,13 +147,17 @@ impl Hazards {
     #[cold]
     fn protect_slow(&self, source: Source<'_>) -> Option<Guard<'_>> {
         let segment = source.read()?;
-        let mut block = &self.first;
-        let slot = loop {
-            match block.slots.iter().find(|slot| slot.claim(segment)) {
-                Some(slot) => break slot,
-                None => block = block.more_or_new(),
+        let slot = self.slots().find(|slot| slot.claim(segment));
+        let slot = slot.unwrap_or_else(|| {
+            let mut more = &self.more;
+            loop {
+                let block = more.get_or_append();
+                match block.slots.iter().find(|slot| slot.claim(segment)) {
+                    Some(slot) => break slot,
+                    None => more = &block.more,
+                }
             }
-        };
+        });
         Guard { hazards: self, slot, segment }.validate(source)
     }
 
@@ -139,15 +166,22 @@ impl Hazards {
     #[inline]
     pub(in crate::line) fn try_protect(&self, source: Source<'_>) -> Option<Guard<'_>> {
         let segment = source.read()?;
-        let slot = &self.first.slots[slot_hint() % HAZARD_SLOTS];
+        let slot = match self.more.get() {
+            None => &self.first,
+            Some(block) => &block.slots[slot_hint() % HAZARD_SLOTS],
+        };
         if !slot.claim(segment) {
             return None;
         }
-        let mut guard = Guard { hazards: self, slot, segment };
         dekker();
-        // The same address may be another segment's than was read before.
-        guard.segment = source.read().filter(|&now| now == segment)?;
-        Some(guard)
+        match source.read() {
+            // The same address may be another segment's than was read before.
+            Some(now) if now == segment => Some(Guard { hazards: self, slot, segment: now }),
+            _ => {
+                self.leave(slot);
+                None
+            }
+        }
     }
 
     /// Frees the segment, or hands it over to somebody who looks at it.
@@ -158,28 +192,51 @@ impl Hazards {
     /// What comes out of a slot may be what the slot's owner of now looks at: it was put in for that
     /// owner, after we read the slot. So that very slot is read again.
     fn hand_over(&self, mut segment: NonNull<Segment>) {
-        let mut block = &self.first;
         dekker();
-        loop {
-            for slot in &block.slots {
-                // ORDERING: SeqCst. The total order is for D2: "unlink, then read the hazards".
-                // Acquire pairs with the store by which the owner left: its looks came before.
-                while !seeded::USE_AFTER_FREE && slot.hazard.load(SeqCst) == segment.as_ptr() {
-                    // ORDERING: AcqRel. Pairs with itself and `Guard::collect`: the segment's end
-                    // is passed on with it, and what was seen in the slot by who handed it over.
-                    // What was here before takes its place: nobody in a slot before this looks at
-                    // it, or will: it was unlinked before they were read.
-                    let before = slot.handed_over.swap(segment.as_ptr(), AcqRel);
-                    let Some(before) = NonNull::new(before) else { return };
-                    segment = before;
-                }
+        for slot in self.slots() {
+            // ORDERING: SeqCst. The total order is for D2: "unlink, then read the hazards".
+            // Acquire pairs with the store by which the owner left: its looks came before.
+            while !seeded::USE_AFTER_FREE && slot.hazard.load(SeqCst) == segment.as_ptr() {
+                // ORDERING: AcqRel. Pairs with itself and `collect_slow`: the segment's end
+                // is passed on with it, and what was seen in the slot by who handed it over.
+                // What was here before takes its place: nobody in a slot before this looks at
+                // it, or will: it was unlinked before they were read.
+                let before = slot.handed_over.swap(segment.as_ptr(), AcqRel);
+                let Some(before) = NonNull::new(before) else { return };
+                segment = before;
             }
-            let Some(more) = block.more() else { break };
-            block = more;
         }
         // SAFETY: I3: it came as `Retired`, so it is unlinked, all its cells are gone, and nobody
         // else has the right to free it; and by D2 no hazard protects it.
         unsafe { self.spare.put(segment) };
+    }
+
+    /// Looks at nothing any more.
+    #[inline]
+    fn leave(&self, slot: &HazardSlot) {
+        // ORDERING: Release. Pairs with `hand_over` and `claim`: our looks at the segment
+        // came before.
+        slot.hazard.store(ptr::null_mut(), Release);
+        self.collect(slot);
+    }
+
+    /// Takes over what was handed to our slot.
+    #[inline]
+    fn collect(&self, slot: &HazardSlot) {
+        // ORDERING: Relaxed. Only a look. A hand-over at this very moment may be missed; the next
+        // to leave this slot finds it.
+        if !slot.handed_over.load(Relaxed).is_null() {
+            self.collect_slow(slot);
+        }
+    }
+
+    #[cold]
+    fn collect_slow(&self, slot: &HazardSlot) {
+        // ORDERING: AcqRel. Pairs with `hand_over`, as said there.
+        let segment = slot.handed_over.swap(ptr::null_mut(), AcqRel);
+        if let Some(segment) = NonNull::new(segment) {
+            self.hand_over(segment);
+        }
     }
 
     /// Appends a fresh segment; `false` if somebody else did, or does.
@@ -233,7 +290,7 @@ impl Guard<'_> {
     pub(in crate::line) fn move_to(mut self, source: Source<'_>) -> Option<Self> {
         let segment = source.read()?;
         self.set(segment);
-        self.collect();
+        self.hazards.collect(self.slot);
         self.validate(source)
     }
 
@@ -257,35 +314,12 @@ impl Guard<'_> {
         // came before. The total order is for D2: "protect, then read the source again".
         self.slot.hazard.swap(segment.as_ptr(), SeqCst);
     }
-
-    /// Takes over what was handed to this slot.
-    #[inline]
-    fn collect(&self) {
-        let handed_over = &self.slot.handed_over;
-        // ORDERING: Relaxed. Only a look. A hand-over at this very moment may be missed; the next
-        // to leave this slot finds it.
-        if !handed_over.load(Relaxed).is_null() {
-            self.collect_slow();
-        }
-    }
-
-    #[cold]
-    fn collect_slow(&self) {
-        // ORDERING: AcqRel. Pairs with `hand_over`, as said there.
-        let segment = self.slot.handed_over.swap(ptr::null_mut(), AcqRel);
-        if let Some(segment) = NonNull::new(segment) {
-            self.hazards.hand_over(segment);
-        }
-    }
 }
 
 impl Drop for Guard<'_> {
     #[inline]
     fn drop(&mut self) {
-        // ORDERING: Release. Pairs with `hand_over` and `claim`: our looks at the segment
-        // came before.
-        self.slot.hazard.store(ptr::null_mut(), Release);
-        self.collect();
+        self.hazards.leave(self.slot);
     }
 }
 
@@ -324,7 +358,7 @@ pub(in crate::line) struct Head(AtomicPtr<Segment>);
 impl Head {
     /// A line of one segment, and its tail.
     pub(in crate::line) fn new() -> (Self, Tail) {
-        let first = allocate();
+        let first = allocate(CELLS - FIRST_CELLS);
         (Self(AtomicPtr::new(first.as_ptr())), Tail::new(first))
     }
 
@@ -351,19 +385,19 @@ impl Drop for Head {
         // ORDERING: Relaxed. `&mut self`: nobody else is there.
         let mut segment = self.0.load(Relaxed);
         waking(|wakes| {
-            while let Some(mut this) = NonNull::new(segment) {
-                // Futures that were forgotten leave their wakers behind.
-                let wakers = {
+            while let Some(this) = NonNull::new(segment) {
+                {
                     // SAFETY: what is linked is not retired, and `&mut self` owns it.
-                    let this = unsafe { this.as_mut() };
+                    let this = unsafe { this.as_ref() };
                     segment = this.next().0;
-                    this.cells.each_mut().map(Cell::clear)
-                };
+                    for cell in this.cells() {
+                        // Futures that were forgotten leave their wakers behind.
+                        let waker = cell.clear();
+                        wakes.run(|| drop(waker));
+                    }
+                }
                 // SAFETY: as above.
                 unsafe { free(this) };
-                for waker in wakers {
-                    wakes.run(|| drop(waker));
-                }
             }
         });
     }

@@ -7,7 +7,9 @@ use core::alloc::Layout;
 use core::ptr::{self, NonNull};
 use std::alloc::{alloc, dealloc, handle_alloc_error};
 
-use crate::line::segment::Segment;
+use crate::line::cell::Cell;
+use crate::line::position::ALIGN;
+use crate::line::segment::{CELLS, Segment, lowest};
 use crate::sync::probe::KEEPS_SPARE;
 #[cfg(test)]
 use crate::sync::probe::memory;
@@ -23,18 +25,21 @@ impl Spare {
         Self(AtomicPtr::new(ptr::null_mut()))
     }
 
-    /// Keeps a segment, or frees it where one is kept already.
+    /// Keeps a segment, or frees it where one is kept already, and if it is a line's first, which is small.
     ///
     /// # Safety
     ///
     /// As for [`free`].
     pub(super) unsafe fn put(&self, segment: NonNull<Segment>) {
+        // SAFETY: the caller's obligation: it is not freed yet.
+        let is_large = unsafe { segment.as_ref() }.first() == 0;
         #[cfg(test)]
         // SAFETY: the caller's obligation: nobody looks at it.
         unsafe { &mut *segment.as_ptr() }.poison();
         // ORDERING: Release. Pairs with `take`: the next to use it comes after all who did.
         // Failure: Relaxed, nothing is read.
         let kept = KEEPS_SPARE
+            && is_large
             && self.0.compare_exchange(ptr::null_mut(), segment.as_ptr(), Release, Relaxed).is_ok();
         if !kept {
             // SAFETY: the caller's obligation.
@@ -46,13 +51,13 @@ impl Spare {
     pub(super) fn take(&self) -> NonNull<Segment> {
         // ORDERING: Relaxed. Only a look.
         if self.0.load(Relaxed).is_null() {
-            return allocate();
+            return allocate(0);
         }
         // ORDERING: Acquire. Pairs with `put`.
         match NonNull::new(self.0.swap(ptr::null_mut(), Acquire)) {
             // SAFETY: it was put there by somebody who might have freed it, and is ours now.
             Some(segment) => unsafe { renew(segment) },
-            None => allocate(),
+            None => allocate(0),
         }
     }
 }
@@ -67,27 +72,39 @@ impl Drop for Spare {
     }
 }
 
-/// A segment lies in a block that is as much larger as it takes to find the segment's alignment in
-/// it: allocators are quick with blocks of the common alignment, and slow with others.
-const BLOCK: Layout = {
-    const ALIGN: usize = align_of::<u128>();
-    match Layout::from_size_align(size_of::<Segment>() + align_of::<Segment>() - ALIGN, ALIGN) {
+/// The block of a segment whose first place is number `first`. It is as much larger as it takes to find
+/// the segment's alignment in it: allocators are quick with blocks of the common alignment, and slow
+/// with others.
+const fn block(first: usize) -> Layout {
+    const COMMON: usize = align_of::<u128>();
+    let cells = (CELLS - lowest(first)) * size_of::<Cell>();
+    match Layout::from_size_align(cells + ALIGN - COMMON + size_of::<Segment>(), COMMON) {
         Ok(layout) => layout,
         Err(_) => panic!("no such layout"),
     }
-};
+}
 
-/// Makes a segment, which somebody is to [`free`].
-pub(super) fn allocate() -> NonNull<Segment> {
+/// Makes a segment whose first place is number `first`, which somebody is to [`free`].
+pub(super) fn allocate(first: usize) -> NonNull<Segment> {
     #[cfg(test)]
     memory::allocated();
+    let layout = block(first);
     // SAFETY: its size is not zero.
-    let Some(block) = NonNull::new(unsafe { alloc(BLOCK) }) else { handle_alloc_error(BLOCK) };
-    let offset = block.align_offset(align_of::<Segment>());
-    // SAFETY: the block is larger than a segment by the most that it takes to align one.
+    let Some(block) = NonNull::new(unsafe { alloc(layout) }) else { handle_alloc_error(layout) };
+    // For `Segment::cell`.
+    let start = block.as_ptr().expose_provenance();
+    let end = start + (CELLS - lowest(first)) * size_of::<Cell>();
+    let offset = end.next_multiple_of(ALIGN) - start;
+    // SAFETY: the block is larger than cells and segment by the most that it takes to align it.
     let segment = unsafe { block.add(offset) }.cast::<Segment>();
+    for number in lowest(first)..CELLS {
+        // SAFETY: the cells end where the segment begins, which is not before their size.
+        let cell = unsafe { segment.cast::<Cell>().sub(CELLS - number) };
+        // SAFETY: it is in the block, and nobody has seen it.
+        unsafe { cell.write(Cell::new(number == CELLS - 1)) };
+    }
     // SAFETY: it is aligned, in the block, and nobody has seen it.
-    unsafe { segment.write(Segment::new(offset)) };
+    unsafe { segment.write(Segment::new(first, offset)) };
     segment
 }
 
@@ -122,7 +139,7 @@ unsafe fn renew(segment: NonNull<Segment>) -> NonNull<Segment> {
     } else {
         // SAFETY: the obligation.
         unsafe { free(segment) };
-        allocate()
+        allocate(0)
     };
     // SAFETY: the obligation: nobody looks at it.
     unsafe { &mut *segment.as_ptr() }.renew();
@@ -138,13 +155,22 @@ unsafe impl Send for OwnedSegment {}
 
 impl Drop for OwnedSegment {
     fn drop(&mut self) {
-        // SAFETY: by `free`, nobody else looks at it.
-        let offset = unsafe { self.0.as_ref() }.offset();
+        let Self(segment) = *self;
+        let (first, offset) = {
+            // SAFETY: by `free`, nobody else looks at it.
+            let segment = unsafe { segment.as_ref() };
+            (segment.first(), segment.offset())
+        };
+        let cells = CELLS - lowest(first);
+        // SAFETY: `allocate` has put so many cells there.
+        let lowest = unsafe { segment.cast::<Cell>().sub(cells) };
         // SAFETY: as above.
-        unsafe { self.0.drop_in_place() };
+        unsafe { NonNull::slice_from_raw_parts(lowest, cells).drop_in_place() };
+        // SAFETY: as above.
+        unsafe { segment.drop_in_place() };
         // SAFETY: `allocate` has added as much.
-        let block = unsafe { self.0.cast::<u8>().sub(offset) };
+        let start = unsafe { segment.cast::<u8>().sub(offset) };
         // SAFETY: it is the block that `alloc` returned for this layout.
-        unsafe { dealloc(block.as_ptr(), BLOCK) };
+        unsafe { dealloc(start.as_ptr(), block(first)) };
     }
 }

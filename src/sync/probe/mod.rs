@@ -23,6 +23,15 @@ pub(crate) const CELLS: usize = if !cfg!(test) {
     3
 };
 
+/// Cells of the first segment of a line, which is all that most lines ever need.
+pub(crate) const FIRST_CELLS: usize = if !cfg!(test) {
+    3
+} else if cfg!(semafair_shuttle) {
+    1
+} else {
+    CELLS
+};
+
 /// How many wakers are collected before some are woken.
 pub(crate) const BATCH: usize = tested(2, 32);
 

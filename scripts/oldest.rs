@@ -1,0 +1,65 @@
+//! Uses of the library that reach each of its dependencies; `scripts/oldest` runs them.
+
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::thread;
+
+use futures_core::Stream;
+use semafair::{PollSemaphore, Semaphore};
+
+/// Polls a future once, with a waker that does nothing.
+fn poll<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
+    future.poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// One release wakes more waiters than one batch of wakers holds.
+#[test]
+fn arrayvec_holds_the_wakers() {
+    let semaphore = Semaphore::new(0);
+    let mut waiters: Vec<_> = (0..100).map(|_| Box::pin(semaphore.acquire())).collect();
+    for waiter in &mut waiters {
+        assert!(poll(waiter.as_mut()).is_pending());
+    }
+    semaphore.add_permits(100);
+    for waiter in &mut waiters {
+        assert!(matches!(poll(waiter.as_mut()), Poll::Ready(Ok(_))));
+    }
+}
+
+#[test]
+fn tokio_runs_tasks_that_wait() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let semaphore = Arc::new(Semaphore::new(1));
+    runtime.block_on(async {
+        let permit = semaphore.acquire().await.unwrap();
+        let task = tokio::spawn(Arc::clone(&semaphore).acquire_many_owned(1));
+        tokio::task::yield_now().await;
+        drop(permit);
+        assert!(task.await.unwrap().is_ok());
+    });
+    assert_eq!(semaphore.available_permits(), 1);
+}
+
+#[test]
+fn tokio_says_where_not_to_block() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let semaphore = Arc::new(Semaphore::new(1));
+    let blocking = Arc::clone(&semaphore);
+    assert!(thread::spawn(move || blocking.blocking_acquire().is_ok()).join().unwrap());
+    let blocking = thread::spawn(move || {
+        runtime.block_on(async { drop(semaphore.blocking_acquire()) });
+    });
+    assert!(blocking.join().is_err());
+}
+
+#[test]
+fn futures_core_polls_the_stream() {
+    let semaphore = Arc::new(Semaphore::new(1));
+    let mut stream = pin!(PollSemaphore::new(Arc::clone(&semaphore)));
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(matches!(stream.as_mut().poll_next(&mut context), Poll::Ready(Some(_))));
+    semaphore.close();
+    assert!(matches!(stream.as_mut().poll_next(&mut context), Poll::Ready(None)));
+}
