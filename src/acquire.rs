@@ -13,20 +13,24 @@ use crate::semaphore::Semaphore;
 
 /// Waits for permits; made by [`Semaphore::acquire`] and [`Semaphore::acquire_many`].
 ///
-/// It takes its place in the line when it is polled for the first time, keeps it however often it
-/// is polled and with whichever wakers, and gives it up when it is dropped. It may be moved while
+/// It takes its place in the line when it is first polled, and keeps it until it returns or is
+/// dropped. It may be polled with a different waker each time; the last one is woken. It may be moved while
 /// it waits, and stored in a struct.
 ///
 /// # Cancel safety
 ///
-/// Dropping it takes constant time, frees its place in the line at once, and hands on whatever it
-/// had: what was put aside for it, or all its permits if they were granted already. Whoever asks
-/// again stands at the end of the line.
+/// Dropping it before it has returned gives up its place in the line, at once and in constant time on
+/// average. Permits that it had already, some or all of them, go to others. A new request starts at
+/// the end of the line.
 ///
 /// # Panics
 ///
-/// If it is polled after it returned [`Poll::Ready`]; and where [`Semaphore::acquire_many`] says. Dropping
-/// it may wake others, as the drop of a guard does, with the same panics.
+/// The first poll panics if the request exceeds [`Semaphore::MAX_PERMITS`], which is possible on 32-bit
+/// machines only, or if more than 2<sup>59</sup> permits would be waited for. A poll after it returned
+/// [`Poll::Ready`] panics.
+///
+/// Dropping it may wake others, to whom its permits go. If one of their wakers panics, all others are
+/// woken nevertheless, no permit is lost, and then the panic comes out.
 ///
 /// # Examples
 ///
@@ -57,15 +61,44 @@ pub struct Acquire<'a> {
 /// Waits for permits, and keeps the semaphore alive; made by [`Semaphore::acquire_owned`] and
 /// [`Semaphore::acquire_many_owned`].
 ///
-/// It may be stored and moved as [`Acquire`] may.
+/// It takes its place in the line when it is first polled, and keeps it until it returns or is
+/// dropped. It may be polled with a different waker each time; the last one is woken. It may be moved while
+/// it waits, stored in a struct, and spawned as a task. It holds the semaphore until it has returned.
 ///
 /// # Cancel safety
 ///
-/// As [`Acquire`].
+/// Dropping it before it has returned gives up its place in the line, at once and in constant time on
+/// average. Permits that it had already, some or all of them, go to others. A new request starts at
+/// the end of the line.
 ///
 /// # Panics
 ///
-/// Where [`Acquire`] does.
+/// The first poll panics if the request exceeds [`Semaphore::MAX_PERMITS`], which is possible on 32-bit
+/// machines only, or if more than 2<sup>59</sup> permits would be waited for. A poll after it returned
+/// [`Poll::Ready`] panics.
+///
+/// Dropping it may wake others, to whom its permits go. If one of their wakers panics, all others are
+/// woken nevertheless, no permit is lost, and then the panic comes out.
+///
+/// # Examples
+///
+/// Spawned as it is:
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::sync::Arc;
+/// use semafair::{AcquireOwned, Semaphore};
+///
+/// let semaphore = Arc::new(Semaphore::new(0));
+/// let waiting: AcquireOwned = semaphore.clone().acquire_owned();
+/// let task = tokio::spawn(waiting);
+/// semaphore.add_permits(1);
+/// let permit = task.await??;
+/// assert_eq!(permit.num_permits(), 1);
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "futures do nothing unless polled"]
 pub struct AcquireOwned {
     /// `None` once it has returned.
@@ -142,19 +175,27 @@ impl AcquireOwned {
 }
 
 impl Semaphore {
-    /// Waits for a permit. It is [`acquire_many`](Semaphore::acquire_many) of one.
+    /// Waits for a permit.
+    ///
+    /// The returned future takes its place in the line when it is first polled. Waiters are served in
+    /// that order. If a permit is free and nobody waits, the first poll returns it; in a task of tokio, with the
+    /// feature `tokio`, the task may have to yield once before.
     ///
     /// # Cancel safety
     ///
-    /// As [`acquire_many`](Semaphore::acquire_many).
+    /// Dropping the future before it has returned gives up its place in the line, at once and in
+    /// constant time on average. Permits that it had already go to others. A new call starts at the end of
+    /// the line.
     ///
     /// # Errors
     ///
-    /// [`AcquireError`] if the semaphore is closed before the permit is granted.
+    /// [`AcquireError`] if the semaphore is closed before the permit is granted. A permit that was
+    /// granted before stays granted, whenever the future is polled.
     ///
     /// # Panics
     ///
-    /// As [`acquire_many`](Semaphore::acquire_many).
+    /// The first poll panics if more than 2<sup>59</sup> permits would be waited for. A poll after
+    /// the future has returned panics, too.
     ///
     /// # Examples
     ///
@@ -175,26 +216,34 @@ impl Semaphore {
         self.acquire_many(1)
     }
 
-    /// Waits for `n` permits, which are granted all at once.
+    /// Waits for `n` permits, and returns them in one guard.
     ///
-    /// The returned future takes its place in the line when it is first polled. When it stands at
-    /// the head of the line, permits that come back are put aside for it until it has all, so that
-    /// nobody who asks for fewer can starve it. `n == 0` is granted at once, unless closed.
+    /// The returned future takes its place in the line when it is first polled. Waiters are served in
+    /// that order, however many permits they ask for. When the request is at the head of the line, permits
+    /// that come back are kept for it until it has all, so requests for fewer permits cannot starve it.
+    ///
+    /// `n == 0` does not wait, even behind others; it is refused if the semaphore is closed. If `n` exceeds the permits
+    /// that there will ever be, the request waits for ever, and so do all behind it.
+    ///
+    /// If the permits are free and nobody waits, the first poll returns them; in a task of tokio, with the feature
+    /// `tokio`, the task may have to yield once before.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future gives up its place, and hands on what had been put aside for it, at once
-    /// and in constant time. Whoever asks again stands at the end of the line.
+    /// Dropping the future before it has returned gives up its place in the line, at once and in
+    /// constant time on average. Permits that it had already go to others. A new call starts at the end of
+    /// the line.
     ///
     /// # Errors
     ///
     /// [`AcquireError`] if the semaphore is closed before the permits are granted. Permits that were
-    /// granted before the close are granted, whenever the future is polled.
+    /// granted before stay granted, whenever the future is polled.
     ///
     /// # Panics
     ///
-    /// The first poll panics if `n` exceeds [`Semaphore::MAX_PERMITS`], which it can on 32-bit
-    /// machines only, or if more than 2^59 permits are being waited for.
+    /// The first poll panics if `n` exceeds [`Semaphore::MAX_PERMITS`], which is possible on 32-bit
+    /// machines only, or if more than 2<sup>59</sup> permits would be waited for. A poll after the future
+    /// has returned panics, too.
     ///
     /// # Examples
     ///
@@ -214,19 +263,27 @@ impl Semaphore {
         Acquire { semaphore: self, request: Request::new(n) }
     }
 
-    /// Waits for a permit; the future and the guard keep the semaphore alive.
+    /// Waits for a permit. The future and the guard keep the semaphore alive.
+    ///
+    /// The returned future takes its place in the line when it is first polled. Waiters are served in
+    /// that order. If a permit is free and nobody waits, the first poll returns it; in a task of tokio, with the
+    /// feature `tokio`, the task may have to yield once before.
     ///
     /// # Cancel safety
     ///
-    /// As [`acquire_many`](Semaphore::acquire_many).
+    /// Dropping the future before it has returned gives up its place in the line, at once and in
+    /// constant time on average. Permits that it had already go to others. A new call starts at the end of
+    /// the line.
     ///
     /// # Errors
     ///
-    /// [`AcquireError`] if the semaphore is closed before the permit is granted.
+    /// [`AcquireError`] if the semaphore is closed before the permit is granted. A permit that was
+    /// granted before stays granted, whenever the future is polled.
     ///
     /// # Panics
     ///
-    /// As [`acquire_many`](Semaphore::acquire_many).
+    /// The first poll panics if more than 2<sup>59</sup> permits would be waited for. A poll after
+    /// the future has returned panics, too.
     ///
     /// # Examples
     ///
@@ -253,19 +310,35 @@ impl Semaphore {
         self.acquire_many_owned(1)
     }
 
-    /// Waits for `n` permits; the future and the guard keep the semaphore alive.
+    /// Waits for `n` permits, and returns them in one guard. The future and the guard keep the semaphore
+    /// alive.
+    ///
+    /// The returned future takes its place in the line when it is first polled. Waiters are served in
+    /// that order, however many permits they ask for. When the request is at the head of the line, permits
+    /// that come back are kept for it until it has all, so requests for fewer permits cannot starve it.
+    ///
+    /// `n == 0` does not wait, even behind others; it is refused if the semaphore is closed. If `n` exceeds the permits
+    /// that there will ever be, the request waits for ever, and so do all behind it.
+    ///
+    /// If the permits are free and nobody waits, the first poll returns them; in a task of tokio, with the feature
+    /// `tokio`, the task may have to yield once before.
     ///
     /// # Cancel safety
     ///
-    /// As [`acquire_many`](Semaphore::acquire_many).
+    /// Dropping the future before it has returned gives up its place in the line, at once and in
+    /// constant time on average. Permits that it had already go to others. A new call starts at the end of
+    /// the line.
     ///
     /// # Errors
     ///
-    /// [`AcquireError`] if the semaphore is closed before the permits are granted.
+    /// [`AcquireError`] if the semaphore is closed before the permits are granted. Permits that were
+    /// granted before stay granted, whenever the future is polled.
     ///
     /// # Panics
     ///
-    /// As [`acquire_many`](Semaphore::acquire_many).
+    /// The first poll panics if `n` exceeds [`Semaphore::MAX_PERMITS`], which is possible on 32-bit
+    /// machines only, or if more than 2<sup>59</sup> permits would be waited for. A poll after the future
+    /// has returned panics, too.
     ///
     /// # Examples
     ///

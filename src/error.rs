@@ -5,7 +5,22 @@ use core::fmt;
 
 /// The semaphore was [closed](crate::Semaphore::close) before the permits were granted.
 ///
-/// Returned by the `acquire` futures and by the `blocking_acquire` methods.
+/// Returned by the `acquire` futures and by the `blocking_acquire` methods. If the semaphore is never
+/// closed, it never occurs.
+///
+/// # Examples
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// use semafair::Semaphore;
+///
+/// let semaphore = Semaphore::new(1);
+/// semaphore.close();
+/// let error = semaphore.acquire().await.unwrap_err();
+/// assert_eq!(error.to_string(), "semaphore closed");
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct AcquireError(());
 
@@ -24,12 +39,25 @@ impl fmt::Display for AcquireError {
 impl Error for AcquireError {}
 
 /// Why a `try_acquire` method returned no permit.
+///
+/// # Examples
+///
+/// ```
+/// use semafair::{Semaphore, TryAcquireError};
+///
+/// let semaphore = Semaphore::new(0);
+/// match semaphore.try_acquire() {
+///     Ok(_permit) => println!("do it now"),
+///     Err(TryAcquireError::NoPermits) => println!("come back later"),
+///     Err(TryAcquireError::Closed) => println!("it is over"),
+/// }
+/// ```
 #[derive(Debug, PartialEq, Eq)]
 pub enum TryAcquireError {
     /// The semaphore is [closed](crate::Semaphore::close) and issues no more permits.
     Closed,
 
-    /// Fewer permits are free than were asked for. None is where others are waiting.
+    /// Fewer permits are free than were asked for. While somebody waits, none is free.
     NoPermits,
 }
 

@@ -1,4 +1,45 @@
-#![doc = include_str!("../README.md")]
+//! An async counting semaphore: lock-free, strictly fair, weighted and cancel-safe, with the names and
+//! meanings of `tokio::sync::Semaphore`.
+//!
+//! ```
+//! use semafair::{AcquireError, Semaphore};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), AcquireError> {
+//! let tellers = Semaphore::new(2);
+//!
+//! let teller = tellers.acquire().await?; // waits in line; dropping the future leaves the line
+//! assert_eq!(tellers.available_permits(), 1);
+//! drop(teller); // gives the permit back, and wakes the next in line
+//!
+//! let both = tellers.acquire_many(2).await?; // weighted
+//! assert_eq!(both.num_permits(), 2);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Where to read on
+//!
+//! - [`Semaphore`] is the contract: [fairness](Semaphore#fairness), [cancel
+//!   safety](Semaphore#cancel-safety), [memory ordering](Semaphore#memory-ordering),
+//!   [progress](Semaphore#progress) and [closing](Semaphore#closing); then what is [different from
+//!   tokio](Semaphore#differences-from-tokio), [traps](Semaphore#traps) to keep out of, and [worked
+//!   examples](Semaphore#examples).
+//! - [`SemaphorePermit`] and [`OwnedSemaphorePermit`] are the guards: dropping one gives its permits back. They can be
+//!   merged, split and forgotten.
+//! - [`Acquire`] and [`AcquireOwned`] are the futures. They can be stored without a box, and moved while they wait.
+//! - [`PollSemaphore`] is for futures and services that are written by hand.
+//! - [`AcquireError`] and [`TryAcquireError`] say why there is no permit.
+//!
+//! How it works, and why it is right, is in the
+//! [design](https://docs.rs/crate/semafair/latest/source/src/line/README.md); what each operation costs, in
+//! [costs](https://docs.rs/crate/semafair/latest/source/src/line/COSTS.md).
+//!
+//! # Features
+//!
+//! - `tokio`, on by default: acquiring takes part in the cooperative budget of tokio's tasks, and `blocking_*` panics on
+//!   a thread that drives a tokio runtime. Other executors need neither: `default-features = false`.
+//! - `stream`: [`PollSemaphore`] implements `futures_core::Stream`.
 
 mod acquire;
 mod blocking;
@@ -17,3 +58,8 @@ pub use self::error::{AcquireError, TryAcquireError};
 pub use self::permit::{OwnedSemaphorePermit, SemaphorePermit};
 pub use self::poll_semaphore::PollSemaphore;
 pub use self::semaphore::Semaphore;
+
+/// The examples of the README, which run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

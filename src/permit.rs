@@ -8,16 +8,30 @@ use crate::semaphore::Semaphore;
 /// Permits of a semaphore, given back when dropped.
 ///
 /// Made by [`Semaphore::acquire`], [`Semaphore::try_acquire`] and the like. It never has more than
-/// [`Semaphore::MAX_PERMITS`].
-///
-/// Dropping it never blocks.
+/// [`Semaphore::MAX_PERMITS`] permits. Dropping it never blocks.
 ///
 /// # Panics
 ///
-/// If a waker panics that the drop wakes: the panic comes out after everybody else was woken, and all
-/// permits are accounted for. And if more than [`Semaphore::MAX_PERMITS`] would be free, since
-/// permits were added while some were held: those of this guard are lost then. In a thread that is panicking
-/// already, the first is swallowed; the second ends the process.
+/// Dropping it wakes the waiters that are granted its permits. If one of their wakers panics, all others
+/// are woken nevertheless, all permits are accounted for, and then the panic comes out; it is swallowed if the
+/// thread was panicking already.
+///
+/// Dropping it also panics if more than [`Semaphore::MAX_PERMITS`] permits would be free, which can happen where
+/// permits were added while others were held. The permits of this guard are lost then. In a
+/// thread that is panicking already, that ends the process.
+///
+/// # Examples
+///
+/// ```
+/// use semafair::Semaphore;
+///
+/// let semaphore = Semaphore::new(2);
+/// {
+///     let _permit = semaphore.try_acquire().unwrap();
+///     assert_eq!(semaphore.available_permits(), 1);
+/// }
+/// assert_eq!(semaphore.available_permits(), 2);
+/// ```
 #[must_use = "the permits are given back at once if this is dropped"]
 #[clippy::has_significant_drop]
 #[derive(Debug)]
@@ -29,11 +43,31 @@ pub struct SemaphorePermit<'a> {
 /// Permits of a semaphore behind an [`Arc`], given back when dropped.
 ///
 /// Made by [`Semaphore::acquire_owned`], [`Semaphore::try_acquire_owned`] and the like. It keeps the
-/// semaphore alive.
+/// semaphore alive, so it can move into a spawned task. It never has more than
+/// [`Semaphore::MAX_PERMITS`] permits. Dropping it never blocks.
 ///
 /// # Panics
 ///
-/// Where the drop of a [`SemaphorePermit`] does.
+/// Dropping it wakes the waiters that are granted its permits. If one of their wakers panics, all others
+/// are woken nevertheless, all permits are accounted for, and then the panic comes out; it is swallowed if the
+/// thread was panicking already.
+///
+/// Dropping it also panics if more than [`Semaphore::MAX_PERMITS`] permits would be free, which can happen where
+/// permits were added while others were held. The permits of this guard are lost then. In a
+/// thread that is panicking already, that ends the process.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::thread;
+/// use semafair::Semaphore;
+///
+/// let semaphore = Arc::new(Semaphore::new(2));
+/// let permit = semaphore.clone().try_acquire_owned().unwrap();
+/// thread::spawn(move || drop(permit)).join().unwrap();
+/// assert_eq!(semaphore.available_permits(), 2);
+/// ```
 #[must_use = "the permits are given back at once if this is dropped"]
 #[clippy::has_significant_drop]
 #[derive(Debug)]
@@ -52,7 +86,9 @@ macro_rules! guard {
                 Self { semaphore, permits: permits as usize }
             }
 
-            /// Keeps the permits from ever being given back: the semaphore has fewer from now on.
+            /// Drops the guard without giving its permits back: the semaphore has fewer from now on.
+            ///
+            /// [`Semaphore::add_permits`] is the reverse.
             ///
             /// # Examples
             ///
@@ -74,8 +110,9 @@ macro_rules! guard {
             ///
             /// # Panics
             ///
-            /// If the guards are of different semaphores, or the sum exceeds
-            /// [`Semaphore::MAX_PERMITS`]. Nothing has changed then, and `other` is dropped as ever.
+            /// If the guards are of different semaphores, or if their sum exceeds
+            /// [`Semaphore::MAX_PERMITS`]. This guard is as before then, and `other` is dropped, which
+            /// gives its permits back.
             ///
             /// # Examples
             ///
@@ -105,7 +142,9 @@ macro_rules! guard {
                 other.permits = 0;
             }
 
-            /// Splits `n` permits off into a guard of their own; `None` if there are fewer.
+            /// Moves `n` permits of this guard into a new guard.
+            ///
+            /// Returns `None`, and changes nothing, if this guard has fewer than `n` permits.
             ///
             /// # Examples
             ///
@@ -131,6 +170,15 @@ macro_rules! guard {
             }
 
             /// Returns the number of permits in this guard.
+            ///
+            /// # Examples
+            ///
+            /// ```
+            /// use semafair::Semaphore;
+            ///
+            /// let semaphore = Semaphore::new(3);
+            /// assert_eq!(semaphore.try_acquire_many(2).unwrap().num_permits(), 2);
+            /// ```
             #[must_use]
             pub const fn num_permits(&self) -> usize {
                 self.permits
@@ -154,6 +202,16 @@ guard!([] OwnedSemaphorePermit, Arc<Semaphore>);
 
 impl SemaphorePermit<'_> {
     /// Returns the semaphore to which the permits go back.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use semafair::Semaphore;
+    ///
+    /// let semaphore = Semaphore::new(3);
+    /// let permit = semaphore.try_acquire().unwrap();
+    /// assert_eq!(permit.semaphore().available_permits(), 2);
+    /// ```
     #[must_use]
     pub const fn semaphore(&self) -> &Semaphore {
         self.semaphore
@@ -162,6 +220,19 @@ impl SemaphorePermit<'_> {
 
 impl OwnedSemaphorePermit {
     /// Returns the semaphore to which the permits go back.
+    ///
+    /// # Examples
+    ///
+    /// Another permit of the same semaphore:
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use semafair::Semaphore;
+    ///
+    /// let first = Arc::new(Semaphore::new(3)).try_acquire_owned().unwrap();
+    /// let second = first.semaphore().clone().try_acquire_owned().unwrap();
+    /// assert_eq!(second.semaphore().available_permits(), 1);
+    /// ```
     #[must_use]
     pub const fn semaphore(&self) -> &Arc<Semaphore> {
         &self.semaphore

@@ -12,13 +12,14 @@ use crate::semaphore::Semaphore;
 
 /// A [`Semaphore`] with a `poll_acquire` method, and with the one request that it polls inside.
 ///
-/// It has the interface of `tokio_util::sync::PollSemaphore`, and allocates nothing: the request
-/// is a field. With the feature `stream` it is a `Stream` of permits.
+/// It has the interface of `tokio_util::sync::PollSemaphore`. It allocates nothing itself, since the
+/// request is a field. With the feature `stream` it is a `Stream` of permits, which ends when the semaphore is
+/// closed.
 ///
 /// # Cancel safety
 ///
-/// Dropping it, or taking the semaphore out of it, gives up the place of a pending request and
-/// hands on what it had, as dropping [`AcquireOwned`] does.
+/// Dropping it, or taking the semaphore out of it, gives up the place of a pending request in the
+/// line. Permits that the request had already go to others.
 ///
 /// # Examples
 ///
@@ -49,57 +50,92 @@ impl PollSemaphore {
         Self { semaphore, pending: None }
     }
 
-    /// Closes the semaphore, as [`Semaphore::close`] does.
+    /// Closes the semaphore: it grants no more permits, and all waiters are woken and get an error.
     ///
     /// # Panics
     ///
-    /// Where that does.
+    /// If a waker panics. The semaphore is closed then, and all other waiters were woken.
     pub fn close(&self) {
         self.semaphore.close();
     }
 
-    /// Returns the semaphore, for others to use.
+    /// Returns another reference to the semaphore. A pending request goes on.
     #[must_use]
     pub fn clone_inner(&self) -> Arc<Semaphore> {
         self.semaphore.clone()
     }
 
-    /// Returns the semaphore, and gives up the place of a pending request.
+    /// Returns the semaphore, and gives up a pending request with its place in the line.
     #[must_use]
     pub fn into_inner(self) -> Arc<Semaphore> {
         self.semaphore
     }
 
-    /// Polls for a permit. It is [`poll_acquire_many`](Self::poll_acquire_many) of one.
+    /// Polls for a permit.
+    ///
+    /// - `Pending`: there is none yet. The waker of the latest call is woken when the permit is granted or
+    ///   the semaphore is closed.
+    /// - `Ready(Some(_))`: the permit. The next call is a new request.
+    /// - `Ready(None)`: the semaphore is closed.
     ///
     /// # Cancel safety
     ///
-    /// As [`poll_acquire_many`](Self::poll_acquire_many).
+    /// The request stays pending between calls, and keeps its place in the line. It is given up if `self` is
+    /// dropped, or if it is polled for another number of permits.
     ///
     /// # Panics
     ///
-    /// Where [`poll_acquire_many`](Self::poll_acquire_many) does.
+    /// If more than 2<sup>59</sup> permits would be waited for.
+    ///
+    /// # Examples
+    ///
+    /// A service that takes a permit before it is ready, as `tower`'s `poll_ready` has to:
+    ///
+    /// ```
+    /// use std::task::{Context, Poll, ready};
+    /// use semafair::{OwnedSemaphorePermit, PollSemaphore};
+    ///
+    /// struct Service {
+    ///     semaphore: PollSemaphore,
+    ///     permit: Option<OwnedSemaphorePermit>,
+    /// }
+    ///
+    /// impl Service {
+    ///     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    ///         if self.permit.is_none() {
+    ///             self.permit = ready!(self.semaphore.poll_acquire(cx));
+    ///         }
+    ///         Poll::Ready(())
+    ///     }
+    /// }
+    /// # use std::sync::Arc;
+    /// # let semaphore = PollSemaphore::new(Arc::new(semafair::Semaphore::new(1)));
+    /// # let mut service = Service { semaphore, permit: None };
+    /// # let mut cx = Context::from_waker(std::task::Waker::noop());
+    /// # assert!(service.poll_ready(&mut cx).is_ready());
+    /// # assert!(service.permit.is_some());
+    /// ```
     #[track_caller]
     pub fn poll_acquire(&mut self, cx: &mut Context<'_>) -> Poll<Option<OwnedSemaphorePermit>> {
         self.poll_acquire_many(cx, 1)
     }
 
-    /// Polls for `permits` permits.
+    /// Polls for the given number of permits.
     ///
-    /// - `Pending`: not yet. The waker of the latest call is woken when they are there, or when the
-    ///   semaphore is closed. The request keeps its place in the line until then.
-    /// - `Ready(Some(_))`: here they are. The next call is a new request.
+    /// - `Pending`: they are not there yet. The waker of the latest call is woken when they are granted or
+    ///   the semaphore is closed.
+    /// - `Ready(Some(_))`: the permits, in one guard. The next call is a new request.
     /// - `Ready(None)`: the semaphore is closed.
     ///
     /// # Cancel safety
     ///
-    /// The request stays pending between calls: whoever stops to poll keeps its place, until this is
-    /// dropped or called with another number. Then that request is given up with its place, and a
-    /// new one is made at the end of the line.
+    /// The request stays pending between calls, and keeps its place in the line. It is given up if `self` is
+    /// dropped, or if this is called with another number. Then a new request starts at the end of the line.
     ///
     /// # Panics
     ///
-    /// Where [`Semaphore::acquire_many`] does.
+    /// If `permits` exceeds [`Semaphore::MAX_PERMITS`], which is possible on 32-bit machines only, or
+    /// if more than 2<sup>59</sup> permits would be waited for.
     ///
     /// # Examples
     ///
@@ -137,17 +173,18 @@ impl PollSemaphore {
         Poll::Ready(result.ok())
     }
 
-    /// Returns the number of free permits, as [`Semaphore::available_permits`] does.
+    /// Returns the number of free permits. It is zero while somebody waits.
     #[must_use]
     pub fn available_permits(&self) -> usize {
         self.semaphore.available_permits()
     }
 
-    /// Adds permits, as [`Semaphore::add_permits`] does.
+    /// Adds `n` new permits, and wakes the waiters that have all they asked for by that.
     ///
     /// # Panics
     ///
-    /// Where that does.
+    /// - If more than [`Semaphore::MAX_PERMITS`] permits would be free. Nothing has changed then.
+    /// - If a waker panics. All permits were added then, and all other waiters were woken.
     #[track_caller]
     pub fn add_permits(&self, n: usize) {
         self.semaphore.add_permits(n);
@@ -163,7 +200,7 @@ impl futures_core::Stream for PollSemaphore {
     }
 }
 
-/// The clone is of the semaphore alone; it has no pending request.
+/// The clone polls the same semaphore. It has no pending request.
 impl Clone for PollSemaphore {
     fn clone(&self) -> Self {
         Self::new(self.clone_inner())

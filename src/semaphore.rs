@@ -8,121 +8,88 @@ use crate::sync::const_fn;
 
 /// A counting semaphore for async code: lock-free, strictly fair, weighted, cancel-safe.
 ///
-/// It has a number of permits. [`acquire`] waits for one, [`acquire_many`] for several, and the
-/// guard that they return gives them back when it is dropped. It takes 16 bytes, can be made in a
-/// `static`, and allocates nothing until somebody has to wait.
+/// It has a number of permits. [`acquire`] waits for one and [`acquire_many`] for several. Both return a
+/// guard, which gives the permits back when it is dropped. A semaphore can be made in a `static`, and
+/// allocates nothing until somebody has to wait.
 ///
 /// Names and meanings are those of `tokio::sync::Semaphore`; see [where they
-/// differ](#differences-from-tokio).
+/// differ](#differences-from-tokio), [examples](#examples), and [traps](#traps) of every fair semaphore.
 ///
 /// # Fairness
 ///
-/// Waiters are served in the order in which they were first polled, whatever they ask for; first
-/// polls that overlap count in either order. Permits that come back are put aside for whoever
-/// stands at the head of the line until it has all it asked for, so nobody is starved by others
-/// that ask for fewer. Nobody who comes later is served before, [`try_acquire`] included.
+/// Waiters are served in the order in which they were first polled, however many permits they ask
+/// for. First polls that overlap count in either order. Permits that come back are kept for the waiter
+/// at the head of the line until it has all it asked for, so requests for few permits cannot starve a
+/// request for many. Nobody who comes later is served earlier, [`try_acquire`] included.
 ///
 /// # Cancel safety
 ///
-/// Dropping an acquire future takes constant time. It leaves the line at once, and hands on to
-/// others whatever it had. Constant, that is, on average: one drop in very many tidies up after the
-/// others, in time proportional to the number of waiters.
+/// Dropping an acquire future takes constant time on average. It leaves the line at once, and the
+/// permits it already had go to others. (One drop in very many tidies up after the others, in time
+/// proportional to the number of waiters.)
 ///
-/// Memory of those who left goes back without waiting for the head of the line, or for a release: in
-/// blocks of 31 places, when all 31 have been left and such blocks are a third of the line. So what a
-/// line takes is bounded by who was in it when last a block was left: 816 bytes for each block with
-/// somebody in it, half as much again, and up to three blocks.
+/// Memory of waiters that left is freed without waiting for the head of the line, or for a release. What a
+/// line keeps is proportional to the number of those who wait, plus a constant.
 ///
-/// A future that is forgotten ([`mem::forget`](core::mem::forget)) while it waits keeps its place,
-/// and has its turn: then the permits are lost, and so are 816 bytes.
+/// A future that is forgotten ([`mem::forget`](core::mem::forget)) while it waits keeps its place, and
+/// has its turn. Then the permits are lost, and so is a constant amount of memory.
 ///
 /// # Memory ordering
 ///
 /// Acquiring, releasing, adding, forgetting and closing are one total order for each semaphore,
-/// with acquire–release semantics: whatever a thread did before one of them is visible after every
-/// later one. A failed `try_acquire` has a place in that order too.
+/// with acquire–release semantics: what a thread did before one of them is visible after every
+/// later one. A failed `try_acquire` also has a place in that order: what was done before the missing
+/// permits were taken is visible after it.
 ///
 /// # Progress
 ///
-/// All operations are lock-free in the formal sense: there is no mutex and no waiting loop, and a
-/// thread that is stopped for ever at any instruction keeps no call of another from coming to its
-/// end. It withholds at most the permits that it carries at that moment, its own place, the wakes
-/// that it was about to give (to those to whom these permits go, or, in `close`, to up to 32), and a
-/// constant amount of memory. Permits that are on their way to waiters are theirs, and they learn of
-/// it from the thread that carries them: while it is stopped, so many permits are missing at the end
-/// of the line. (An allocator that locks is beyond our reach: at most one waiter in 31 allocates, and
-/// one frees.) Where nobody waits, an acquire takes one atomic read-modify-write, and so does the
-/// drop of a guard.
+/// All operations are lock-free in the formal sense: there is no mutex, and no loop waits for another
+/// thread. If a thread is suspended for ever, at any instruction, all calls by other threads still
+/// complete. What it withholds is limited to:
+///
+/// - the permits that it carries at that moment, and the wakes of the waiters whom they belong to. While it
+///   is suspended, as many permits are missing at the end of the line;
+/// - its own place in the line;
+/// - a constant amount of memory;
+/// - in [`close`], one batch of wakes: wakers that it has taken out of the line and not woken yet. The
+///   number of wakers in a batch is bounded by a small constant.
+///
+/// A waker that never returns counts as such a thread. If it happens in `close`, all waiters are refused
+/// nevertheless, and those beyond the batch are woken by the next call that finds the semaphore closed:
+/// another `close`, an acquire, the poll or drop of a future that was refused, the drop of a guard.
+///
+/// (An allocator that locks is beyond our reach. Only few of the waiters allocate, as they share their
+/// memory in blocks.) Where nobody waits, an acquire takes one atomic read-modify-write, and so does
+/// the drop of a guard.
 ///
 /// # Wakers
 ///
-/// A waker is user code, and is cloned, woken and dropped with nothing held and everything in a
-/// consistent state: it may use the same semaphore, drop other futures of it, or panic. If one
-/// panics while several are woken, all others are woken nevertheless, no permit is lost, and the
-/// first panic comes out of the call that woke it, unless that thread was panicking already.
+/// A waker is user code. It is cloned, woken and dropped while nothing is held and everything is
+/// consistent: it may use the same semaphore, drop other futures of it, or panic. If one panics while
+/// several are woken, all others are woken nevertheless, no permit is lost, and the first panic comes
+/// out of the call that woke it, unless that thread was panicking already.
 ///
 /// # Closing
 ///
-/// [`close`] is a point in the total order. Permits that were granted before it are granted,
-/// whenever the future is polled (tokio returns an error then); all others are refused. Requests
-/// that ended by it no longer count: [`available_permits`] tells what is free, whether or not their
-/// futures have been polled since. (What had been put aside for one that wanted more comes back when
-/// that one is polled or dropped.) An acquire of a closed semaphore has what it asks for until it is
-/// refused: for that moment, `available_permits` and `forget_permits` may find as many fewer.
+/// [`close`] is a point in the total order. Permits that were granted before it stay granted, whenever the
+/// future is polled. All other requests are refused, and do not count any more: [`available_permits`]
+/// is the number of free permits, whether or not the refused futures have been polled since. (Permits
+/// that were kept for a request that wanted more come back when that future is polled or dropped.)
+/// An acquire of a closed semaphore takes what it asks for until it is refused: for that moment,
+/// `available_permits` and `forget_permits` may find as many fewer.
+///
+/// # Cooperative scheduling
+///
+/// With the feature `tokio`, which is on by default, acquiring takes part in the budget of tokio's tasks: a
+/// task that acquires in a loop, and never has to wait, yields after a bounded number of acquires, so that
+/// time-outs, `abort` and other tasks have their turn. The permits are taken before the task
+/// yields and kept for it. Outside of a tokio runtime, an acquire of free permits is ready at its first poll.
 ///
 /// # Differences from tokio
 ///
-/// - `acquire` and the like are no `async fn`s: they return named types, [`Acquire`] and
-///   [`AcquireOwned`], which are `Unpin` and may be stored and moved.
-/// - A permit that was granted before `close` stays granted.
-/// - A waker that panics loses no permit, and leaves nobody else asleep.
-/// - Adding or merging beyond [`MAX_PERMITS`](Self::MAX_PERMITS) is found before anything changes.
-/// - More than 2<sup>59</sup> permits cannot be waited for at a time.
-/// - It takes no part in tokio's cooperative scheduling: a task that acquires in a loop, and never
-///   has to wait, never yields by that. `tokio::task::consume_budget` in the loop does.
-/// - It reports nothing to `tracing`, and so to `tokio-console`.
-///
-/// [`Acquire`]: crate::Acquire
-/// [`AcquireOwned`]: crate::AcquireOwned
-///
-/// # Examples
-///
-/// Never more than two at once:
-///
-/// ```
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() {
-/// use std::sync::Arc;
-/// use semafair::Semaphore;
-///
-/// let tellers = Arc::new(Semaphore::new(2));
-/// let customers: Vec<_> = (1..=5)
-///     .map(|customer| {
-///         let tellers = tellers.clone();
-///         tokio::spawn(async move {
-///             let _teller = tellers.acquire().await?;
-///             println!("customer {customer} is being served");
-///             Ok::<_, semafair::AcquireError>(())
-///         })
-///     })
-///     .collect();
-/// for customer in customers {
-///     customer.await.unwrap().unwrap();
-/// }
-/// # }
-/// ```
-///
-/// In a `static`, for a limit on the whole program:
-///
-/// ```
-/// use semafair::Semaphore;
-///
-/// static DESCRIPTORS: Semaphore = Semaphore::new(100);
-///
-/// let one = DESCRIPTORS.try_acquire().unwrap();
-/// assert_eq!(DESCRIPTORS.available_permits(), 99);
-/// # drop(one);
-/// ```
+#[doc = include_str!("docs/differences.md")]
+#[doc = include_str!("docs/traps.md")]
+#[doc = include_str!("docs/examples.md")]
 ///
 /// [`acquire`]: Semaphore::acquire
 /// [`acquire_many`]: Semaphore::acquire_many
@@ -136,13 +103,13 @@ pub struct Semaphore {
 impl Semaphore {
     /// The most permits that a semaphore can have: `usize::MAX >> 3`.
     ///
-    /// Whatever would exceed it panics before anything has changed. The drop of a guard panics, too,
-    /// if more would be free by it, since permits were added while some were held: its own are lost
-    /// then.
+    /// A call that would exceed it panics before anything has changed. There is one exception: if
+    /// permits were added while others were held, so that the drop of a guard exceeds it, that drop panics
+    /// and the permits of the guard are lost.
     pub const MAX_PERMITS: usize = balance::MAX_PERMITS;
 
     const_fn! {
-        /// Creates a semaphore with so many permits.
+        /// Creates a semaphore with the given number of permits.
         ///
         /// # Panics
         ///
@@ -165,7 +132,7 @@ impl Semaphore {
     }
 
     const_fn! {
-        /// Creates a semaphore, as [`new`](Self::new) does, which is `const` as well.
+        /// Creates a semaphore with the given number of permits. It is the same as [`new`](Self::new).
         ///
         /// # Panics
         ///
@@ -185,7 +152,10 @@ impl Semaphore {
         }
     }
 
-    /// Returns the number of free permits: zero where somebody waits.
+    /// Returns the number of free permits.
+    ///
+    /// It is zero while somebody waits. Another thread may change it at any time, so do not decide by it
+    /// whether an acquire will have to wait: use [`try_acquire`](Self::try_acquire).
     ///
     /// # Examples
     ///
@@ -202,12 +172,12 @@ impl Semaphore {
         usize::try_from(self.core.balance.load().free()).unwrap_or(usize::MAX)
     }
 
-    /// Adds `n` new permits, and wakes those who have all they asked for by that.
+    /// Adds `n` new permits, and wakes the waiters that have all they asked for by that.
     ///
     /// # Panics
     ///
-    /// If more than [`MAX_PERMITS`](Self::MAX_PERMITS) were free then; nothing has changed. If a
-    /// waker panics; all permits were added, and everybody was woken.
+    /// - If more than [`MAX_PERMITS`](Self::MAX_PERMITS) permits would be free. Nothing has changed then.
+    /// - If a waker panics. All permits were added then, and all other waiters were woken.
     ///
     /// # Examples
     ///
@@ -225,7 +195,10 @@ impl Semaphore {
         }
     }
 
-    /// Takes up to `n` free permits out of circulation, and returns how many.
+    /// Takes up to `n` free permits away for good, and returns how many it took.
+    ///
+    /// Only free permits are taken, so it takes none while somebody waits. For permits in a guard there
+    /// is [`SemaphorePermit::forget`](crate::SemaphorePermit::forget).
     ///
     /// # Examples
     ///
@@ -242,12 +215,15 @@ impl Semaphore {
         self.core.balance.forget(n)
     }
 
-    /// Closes the semaphore: it issues no more permits, and everybody who waits is woken and gets
-    /// an error. Guards stay valid. Closing again does nothing.
+    /// Closes the semaphore: it grants no more permits, and all waiters are woken and get an error.
+    ///
+    /// Guards stay valid, and give their permits back as usual. A permit that was granted before stays
+    /// granted, even if its future has not been polled since. A semaphore that is closed cannot be opened
+    /// again, and closing it again changes nothing.
     ///
     /// # Panics
     ///
-    /// If a waker panics; the semaphore is closed, and everybody was woken.
+    /// If a waker panics. The semaphore is closed then, and all other waiters were woken.
     ///
     /// # Examples
     ///

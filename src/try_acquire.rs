@@ -9,13 +9,16 @@ use crate::semaphore::Semaphore;
 use crate::wakes::waking;
 
 impl Semaphore {
-    /// Takes a permit if one is free now.
+    /// Takes a permit if one is free now, and does not wait.
     ///
-    /// It never takes a permit before somebody who waits. It is [`try_acquire_many`] of one.
+    /// It never overtakes somebody who waits.
+    /// A failed attempt also synchronizes: what was done before the missing permits were taken is
+    /// visible after it.
     ///
     /// # Errors
     ///
-    /// As [`try_acquire_many`].
+    /// - [`TryAcquireError::Closed`] if the semaphore is closed.
+    /// - [`TryAcquireError::NoPermits`] if no permit is free, or somebody waits.
     ///
     /// # Examples
     ///
@@ -29,28 +32,25 @@ impl Semaphore {
     /// assert!(semaphore.try_acquire().is_ok());
     /// # Ok::<(), TryAcquireError>(())
     /// ```
-    ///
-    /// [`try_acquire_many`]: Semaphore::try_acquire_many
     #[inline]
     pub fn try_acquire(&self) -> Result<SemaphorePermit<'_>, TryAcquireError> {
         self.try_acquire_many(1)
     }
 
-    /// Takes `n` permits if so many are free now, all of them or none.
+    /// Takes `n` permits if that many are free now, all of them or none, and does not wait.
     ///
-    /// It never takes permits before somebody who waits, and does not wait itself. `n == 0` is granted,
-    /// unless the semaphore is closed. A failure is a
-    /// place in the total order as well: what happened before the permits were taken that are
-    /// missing here is visible afterwards.
+    /// It never overtakes somebody who waits. `n == 0` succeeds unless the semaphore is closed.
+    /// A failed attempt also synchronizes: what was done before the missing permits were taken is
+    /// visible after it.
     ///
     /// # Errors
     ///
-    /// [`TryAcquireError::Closed`] if the semaphore is closed, [`TryAcquireError::NoPermits`] if
-    /// fewer permits are free.
+    /// - [`TryAcquireError::Closed`] if the semaphore is closed.
+    /// - [`TryAcquireError::NoPermits`] if fewer than `n` permits are free, or somebody waits.
     ///
     /// # Panics
     ///
-    /// If `n` exceeds [`Semaphore::MAX_PERMITS`], which it can on 32-bit machines only.
+    /// If `n` exceeds [`Semaphore::MAX_PERMITS`], which is possible on 32-bit machines only.
     ///
     /// # Examples
     ///
@@ -71,11 +71,16 @@ impl Semaphore {
         Ok(SemaphorePermit::new(self, n))
     }
 
-    /// Takes a permit if one is free now; the guard keeps the semaphore alive.
+    /// Takes a permit if one is free now, and does not wait. The guard keeps the semaphore alive.
+    ///
+    /// It never overtakes somebody who waits.
+    /// A failed attempt also synchronizes: what was done before the missing permits were taken is
+    /// visible after it.
     ///
     /// # Errors
     ///
-    /// As [`try_acquire_many`](Semaphore::try_acquire_many).
+    /// - [`TryAcquireError::Closed`] if the semaphore is closed.
+    /// - [`TryAcquireError::NoPermits`] if no permit is free, or somebody waits.
     ///
     /// # Examples
     ///
@@ -94,15 +99,21 @@ impl Semaphore {
         self.try_acquire_many_owned(1)
     }
 
-    /// Takes `n` permits if so many are free now; the guard keeps the semaphore alive.
+    /// Takes `n` permits if that many are free now, all of them or none, and does not wait. The guard
+    /// keeps the semaphore alive.
+    ///
+    /// It never overtakes somebody who waits. `n == 0` succeeds unless the semaphore is closed.
+    /// A failed attempt also synchronizes: what was done before the missing permits were taken is
+    /// visible after it.
     ///
     /// # Errors
     ///
-    /// As [`try_acquire_many`](Semaphore::try_acquire_many).
+    /// - [`TryAcquireError::Closed`] if the semaphore is closed.
+    /// - [`TryAcquireError::NoPermits`] if fewer than `n` permits are free, or somebody waits.
     ///
     /// # Panics
     ///
-    /// As [`try_acquire_many`](Semaphore::try_acquire_many).
+    /// If `n` exceeds [`Semaphore::MAX_PERMITS`], which is possible on 32-bit machines only.
     ///
     /// # Examples
     ///
