@@ -205,11 +205,15 @@ fn a_waker_that_never_returns_withholds_its_own_batch_at_most() {
     type Help = fn(&Semaphore, Option<Acquire<'_>>);
     let helps: [Help; 3] = [
         // One who was refused, and learns of it.
-        |_, refused| drop(assert_ready_err!(task::spawn(refused.unwrap()).poll())),
+        |_, refused| {
+            assert_ready_err!(task::spawn(refused.unwrap()).poll());
+        },
         // One who was refused, and does not look.
         |_, refused| drop(refused),
         // One who comes now.
-        |sem, _| drop(assert_ready_err!(task::spawn(sem.acquire()).poll())),
+        |sem, _| {
+            assert_ready_err!(task::spawn(sem.acquire()).poll());
+        },
     ];
     for help in helps {
         let sem = Semaphore::new(0);
@@ -231,6 +235,8 @@ fn a_waker_that_never_returns_withholds_its_own_batch_at_most() {
             assert!(woken >= 1000 - 30, "only {woken} of 1000 were woken");
         });
         assert_eq!(wakes.count(), 1000);
-        line.iter_mut().for_each(|future| drop(assert_ready_err!(task::spawn(future).poll())));
+        for future in line {
+            assert_ready_err!(task::spawn(future).poll());
+        }
     }
 }

@@ -150,10 +150,7 @@ impl Cell {
         if word.tag() != Tag::Parked || u64::from(word.units()) != units {
             return None;
         }
-        match self.change(word, word.to(Tag::Done, 0)) {
-            Ok(waker) => waker,
-            Err(_) => None,
-        }
+        self.change(word, word.to(Tag::Done, 0)).unwrap_or_default()
     }
 
     /// Takes away the claim of whoever stands here: the line is closed.
