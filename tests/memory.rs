@@ -3,7 +3,7 @@
 
 #![expect(unsafe_code, reason = "a global allocator can only be written with it")]
 
-#[path = "it/watchdog.rs"]
+#[path = "it/support/watchdog.rs"]
 mod watchdog;
 
 use std::alloc::{GlobalAlloc, Layout, System};

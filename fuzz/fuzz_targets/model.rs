@@ -6,8 +6,10 @@
 mod driver;
 #[path = "../../tests/it/model/plain.rs"]
 mod plain;
-#[path = "../../tests/it/wakes.rs"]
-mod wakes;
+#[path = "../../tests/it/support"]
+mod support {
+    pub(crate) mod wakes;
+}
 
 use std::fmt;
 

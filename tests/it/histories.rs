@@ -15,7 +15,7 @@ use semafair::{AcquireOwned, OwnedSemaphorePermit, Semaphore, TryAcquireError};
 
 use self::client::{Side, Step, race};
 use crate::support::seed;
-use crate::watchdog::times;
+use crate::support::watchdog::times;
 
 /// Lets all of them start at the same instant.
 fn start_line(threads: usize) -> impl Fn() + Clone + Send + 'static {

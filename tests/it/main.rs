@@ -3,10 +3,7 @@
 //! A run draws its random numbers from a seed that it prints; `SEMAFAIR_SEED=<seed>` takes it back.
 //! `SEMAFAIR_TIMES=100` leaves a hundred times as much to chance.
 
-mod seed;
 mod support;
-mod wakes;
-mod watchdog;
 
 mod bank;
 mod blocking;
@@ -18,17 +15,16 @@ mod errors;
 mod fairness;
 mod futures;
 mod histories;
-mod hooks;
 mod limits;
 mod model;
 mod ordering;
-mod others;
 mod panics;
 mod permits;
 mod poll_semaphore;
 mod races;
 mod readme;
 mod reentrancy;
+mod regressions;
 mod stress;
 mod tidy;
 mod traps;

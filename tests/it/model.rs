@@ -17,7 +17,7 @@ use proptest::prelude::{Strategy, any};
 use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};
 
 use crate::support::seed;
-use crate::watchdog::times;
+use crate::support::watchdog::times;
 use driver::{Op, run};
 
 /// Any step.

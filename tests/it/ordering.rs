@@ -14,8 +14,8 @@ use std::thread;
 
 use semafair::{Semaphore, SemaphorePermit, TryAcquireError};
 
+use crate::support::watchdog::times;
 use crate::support::{poll, watch};
-use crate::watchdog::times;
 
 /// A number that is not atomic.
 #[derive(Default)]

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 
 use semafair::{Acquire, AcquireError, PollSemaphore, Semaphore, SemaphorePermit};
 
-use crate::hooks::Hooked;
+use crate::support::hooks::Hooked;
 use crate::support::{Wakes, panic_of, poll};
 
 type Answer<'a> = Poll<Result<SemaphorePermit<'a>, AcquireError>>;

@@ -10,8 +10,8 @@ use std::thread;
 use fastrand::Rng;
 use semafair::{AcquireOwned, OwnedSemaphorePermit, Semaphore};
 
+use crate::support::watchdog::times;
 use crate::support::{Wakes, poll, seed};
-use crate::watchdog::times;
 
 /// One who waits.
 struct Waiter {

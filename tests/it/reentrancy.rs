@@ -8,7 +8,7 @@ use std::task::{Poll, Waker};
 
 use semafair::{AcquireOwned, OwnedSemaphorePermit, Semaphore};
 
-use crate::hooks::Hooked;
+use crate::support::hooks::Hooked;
 use crate::support::{Wakes, poll, watch};
 
 /// One who waits, and whose task polls it only when it was woken.

@@ -12,8 +12,8 @@ use futures::executor::block_on;
 use semafair::{Semaphore, SemaphorePermit};
 
 use crate::ordering::Plain;
+use crate::support::watchdog::times;
 use crate::support::{Wakes, poll, seed, watch};
-use crate::watchdog::times;
 
 const THREADS: usize = 4;
 

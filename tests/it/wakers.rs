@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use semafair::Semaphore;
 
-use crate::hooks::Hooked;
+use crate::support::hooks::Hooked;
 use crate::support::{Wakes, poll};
 
 #[test]

@@ -24,7 +24,7 @@ mod poll_races;
 #[cfg(any(semafair_loom, semafair_shuttle))]
 mod reclaim_races;
 #[cfg(not(any(semafair_loom, semafair_shuttle)))]
-#[path = "../../../tests/it/seed.rs"]
+#[path = "../../../tests/it/support/seed.rs"]
 mod seed;
 #[cfg(any(semafair_loom, semafair_shuttle))]
 mod small_histories;
@@ -33,5 +33,5 @@ mod stalled;
 #[cfg(semafair_loom)]
 mod visibility;
 #[cfg(not(any(semafair_loom, semafair_shuttle)))]
-#[path = "../../../tests/it/watchdog.rs"]
+#[path = "../../../tests/it/support/watchdog.rs"]
 mod watchdog;

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use semafair::{Acquire, Semaphore, SemaphorePermit, TryAcquireError};
 
 use super::plain::{Answer, Model};
-use crate::wakes::Wakes;
+use crate::support::wakes::Wakes;
 
 /// A step. Which waiter or permit it means is counted round and round among those that there are;
 /// where there is none, nothing happens. So every list of steps is a program, and every part of it.

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use semafair::{PollSemaphore, Semaphore, TryAcquireError};
 
-use crate::hooks::Hooked;
 use crate::races::{Step, races};
+use crate::support::hooks::Hooked;
 use crate::support::{Wakes, panic_of, poll, served, wait, waits};
 
 /// The head asked for more than there was and left; those behind, for whom there was enough, slept

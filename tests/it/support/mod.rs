@@ -1,5 +1,10 @@
 //! What the other modules share: seeds, and a few short hands.
 
+pub(crate) mod hooks;
+mod seed;
+pub(crate) mod wakes;
+pub(crate) mod watchdog;
+
 use std::any::Any;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -9,13 +14,13 @@ use std::task::{Context, Poll, Waker};
 
 use tokio_test::task::{self, Spawn};
 
-pub(crate) use crate::wakes::Wakes;
-pub(crate) use crate::watchdog::watch;
+pub(crate) use self::wakes::Wakes;
+pub(crate) use self::watchdog::watch;
 
 /// The seed of this test, which is watched from now on.
 pub(crate) fn seed() -> u64 {
     watch();
-    crate::seed::seed()
+    seed::seed()
 }
 
 /// Polls `future` for the first time, and finds it waiting.
