@@ -80,10 +80,9 @@ impl Day {
             self.tellers
         );
         if let Some((mean, longest)) = self.waits() {
-            text +=
-                &format!("Waited:          {mean:.2?} on average, {longest:.2?} at the longest\n");
+            text += &format!("Waited:          {mean:.2?} on average, {longest:.2?} at most\n");
         }
-        text + &format!("Seed:            {0} (--seed {0} repeats the service times)\n", self.seed)
+        text + &format!("Seed:            {0} (again: --seed {0})\n", self.seed)
     }
 
     fn served(&self) -> impl Iterator<Item = &Visit> {

@@ -8,8 +8,8 @@ use svg::node::element::{Group, Line, Rectangle, Text, Title};
 use crate::axis;
 use crate::day::{Day, Visit};
 
-/// More rows than this are an excerpt: they would be thinner than a pixel.
-const ROWS: usize = 1000;
+/// More rows than this are an excerpt: they would be too thin to be told apart.
+const ROWS: usize = 250;
 /// A row is this high, unless there are so many that the plot would be higher than `PLOT_HEIGHT`.
 const ROW_HEIGHT: f64 = 24.0;
 const PLOT_HEIGHT: f64 = 1000.0;
@@ -41,6 +41,8 @@ pub(crate) fn draw(day: &Day) -> Document {
         .set("font-family", "system-ui, 'Segoe UI', 'DejaVu Sans', sans-serif")
         .set("font-size", 14)
         .set("fill", INK)
+        // A thin row that is smoothed over two lines of pixels is pale.
+        .set("shape-rendering", "crispEdges")
         .add(Title::new("Customers of a bank, waiting and being served"))
         // A background of its own, so that it can be read on a dark page.
         .add(rectangle(0.0, 0.0, width, height, "white"))

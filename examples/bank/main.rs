@@ -9,8 +9,9 @@
 //! Customers come in at the same moment, each in a task of its own. Each waits for a teller, is
 //! served for a random time, and is done. Two things can be seen in the log, and in the timeline
 //! under it: never are more customers served at once than there are tellers, and they are served
-//! in the order in which they came. Ctrl-C closes the bank, and with it the semaphore: those being
-//! served finish, and those waiting leave.
+//! strictly in the order in which they came. The lines of the log never interleave. (The Python
+//! program after which this was made promises neither.) Ctrl-C closes the bank, and with it the
+//! semaphore: those being served finish, and those waiting leave.
 //!
 //! The semaphore is all in `story.rs`; the rest reads options and draws.
 
@@ -60,8 +61,7 @@ async fn run(options: &Options) -> io::Result<ExitCode> {
 
     // The file before the chart, so that it is there even if nobody reads on.
     if let Some(path) = &options.svg {
-        svg::save(path, &drawing::draw(&day))
-            .map_err(|error| options::cannot_write(path, error))?;
+        options::save(path, &drawing::draw(&day))?;
     }
     // Drops the colours where there is no terminal, or where `NO_COLOR` is set.
     let mut out = anstream::stdout();

@@ -1,8 +1,10 @@
 //! The command line.
 
-use std::fs::File;
+use std::ffi::OsString;
+use std::fs::{self, File};
 use std::io;
 use std::iter;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -15,52 +17,58 @@ const ABOUT: &str = "\
 A bank: its customers wait in line for a teller, who is a permit of a semaphore.
 
 Customers come in at the same moment, each in a task of its own. Never are more
-served at once than there are tellers, and they are served in the order in which
-they came. A log tells the story, and then a timeline shows it.
+served at once than there are tellers, and they are served strictly in the order
+in which they came. A log tells the story, and then a timeline shows it. The log
+is in that order, too: its lines never interleave. The Python program after
+which this was made promises neither.
 
 Ctrl-C closes the bank: those being served finish, those waiting leave.
 A second Ctrl-C ends the program at once.";
 
 const EXAMPLES: &str = "\
-Examples:
-  bank                                The story: 2 tellers, 5 customers
-  bank --tellers 3 --customers 12     A bigger bank
-  bank --seed 7 --svg bank.svg        The same service times in every run, drawn to a file
-  bank --tellers 10 --customers 1000 --min-service 2ms --max-service 9ms
+Examples, each after `cargo run --example bank --`:
+  (nothing)                           The story: 2 tellers, 5 customers
+  --tellers 3 --customers 12          A bigger bank
+  --seed 7 --svg bank.svg             The same times in every run, drawn to a file
+  --tellers 10 --customers 1000 --min-service 2ms --max-service 9ms
 
 Exit codes:
     0  All customers have been served
     1  The output could not be written
     2  Bad input: one sentence says what, and nothing has started
   130  Ctrl-C closed the bank
-  141  Nobody reads the output any more, as in `bank | head -1`";
+  141  Nobody reads the output any more, as in `... | head -1`";
 
 /// What the command line asks for.
 #[derive(Debug, Parser)]
-#[command(name = "bank", about = ABOUT, after_help = EXAMPLES)]
+#[command(name = "bank", bin_name = "cargo run --example bank --", version)]
+#[command(about = ABOUT, after_help = EXAMPLES, next_line_help = true)]
+// What follows an option is its value, also where it begins with a hyphen.
+#[command(allow_hyphen_values = true)]
 pub(crate) struct Options {
-    /// How many tellers serve customers: the permits of the semaphore
+    /// How many tellers there are: permits of the semaphore
     #[arg(long, value_name = "NUMBER", default_value_t = 2)]
-    #[arg(value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(value_parser = |text: &str| number(text, 1..=u16::MAX))]
     pub(crate) tellers: u16,
 
     /// How many customers come in
     #[arg(long, value_name = "NUMBER", default_value_t = 5)]
-    #[arg(value_parser = clap::value_parser!(u32).range(..=100_000))]
+    #[arg(value_parser = |text: &str| number(text, 0..=100_000_u32))]
     pub(crate) customers: u32,
 
-    /// The shortest time that serving a customer takes, such as 300ms or 2s
+    /// The shortest time that a service takes, such as 300ms or 2s
     #[arg(long, value_name = "DURATION", default_value = "1s")]
-    #[arg(value_parser = humantime::parse_duration)]
+    #[arg(value_parser = duration)]
     min_service: Duration,
 
-    /// The longest time that serving a customer takes
+    /// The longest time that a service takes
     #[arg(long, value_name = "DURATION", default_value = "3s")]
-    #[arg(value_parser = humantime::parse_duration)]
+    #[arg(value_parser = duration)]
     max_service: Duration,
 
-    /// Repeats the service times of an earlier run, which printed its seed [default: random]
+    /// Repeats the times of a run that printed this seed [default: random]
     #[arg(long, value_name = "NUMBER", default_value_t = random_seed(), hide_default_value = true)]
+    #[arg(value_parser = |text: &str| number(text, 0..=u64::MAX))]
     pub(crate) seed: u64,
 
     /// Draws the timeline to an SVG file, too
@@ -81,10 +89,14 @@ impl Options {
             if !error.use_stderr() {
                 error.exit();
             }
-            // The first line says what is wrong; the rest repeats the usage.
+            // The first line says what is wrong, and a tip what was meant; the rest repeats the usage.
             let message = error.to_string();
-            let sentence = message.lines().next().unwrap_or_default();
-            sentence.trim_start_matches("error: ").to_owned()
+            let mut lines = message.lines();
+            let sentence = lines.next().unwrap_or_default().trim_start_matches("error: ");
+            match lines.find_map(|line| line.trim().strip_prefix("tip: ")) {
+                Some(tip) => format!("{sentence}; {tip}"),
+                None => sentence.to_owned(),
+            }
         })?;
         if options.min_service > options.max_service {
             return Err(format!(
@@ -94,12 +106,7 @@ impl Options {
             ));
         }
         if let Some(path) = &options.svg {
-            // To append nothing tells whether the file can be written, and leaves what is in it.
-            File::options()
-                .append(true)
-                .create(true)
-                .open(path)
-                .map_err(|error| cannot_write(path, error).to_string())?;
+            check_writable(path).map_err(|error| cannot_write(path, error).to_string())?;
         }
         Ok(options)
     }
@@ -114,8 +121,50 @@ impl Options {
     }
 }
 
+/// A whole number in `range`.
+fn number<T>(text: &str, range: RangeInclusive<T>) -> Result<T, String>
+where
+    T: Copy + PartialOrd + TryFrom<i128> + std::fmt::Display,
+{
+    let number: i128 = text.parse().map_err(|_| "not a whole number".to_owned())?;
+    match T::try_from(number) {
+        Ok(number) if range.contains(&number) => Ok(number),
+        _ => Err(format!("not between {} and {}", range.start(), range.end())),
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text)
+        .map_err(|_| "not a number with a unit, such as 300ms or 2s".to_owned())
+}
+
+/// Where a drawing is made, before it takes the place of an earlier one as a whole.
+fn draft(path: &Path) -> PathBuf {
+    let mut name = path.file_name().map_or_else(OsString::new, OsString::from);
+    name.push(".draft");
+    path.with_file_name(name)
+}
+
+/// Finds out whether the file can be written, and leaves what is there as it is.
+fn check_writable(path: &Path) -> io::Result<()> {
+    if path.exists() {
+        File::options().append(true).open(path)?;
+    }
+    let draft = draft(path);
+    File::create(&draft)?;
+    fs::remove_file(draft)
+}
+
+/// Writes the drawing: as a whole, or not at all.
+pub(crate) fn save(path: &Path, drawing: &svg::Document) -> io::Result<()> {
+    let draft = draft(path);
+    svg::save(&draft, drawing)
+        .and_then(|()| fs::rename(&draft, path))
+        .map_err(|error| cannot_write(path, error))
+}
+
 /// Says which file an error is about.
-pub(crate) fn cannot_write(path: &Path, error: io::Error) -> io::Error {
+fn cannot_write(path: &Path, error: io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("cannot write {}: {error}", path.display()))
 }
 

@@ -19,6 +19,8 @@ use crate::options::Options;
 /// Opens the bank, lets the customers in, and returns when the last of them has gone.
 pub(crate) async fn tell(options: &Options) -> io::Result<Day> {
     let tellers = Arc::new(Semaphore::new(options.tellers.into()));
+    // The first use loads the time zone, which takes longer than a customer should have to wait.
+    let _zone = Zoned::now();
     let opened = Instant::now();
 
     let mut customers = JoinSet::new();

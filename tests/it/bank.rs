@@ -64,30 +64,51 @@ async fn no_chart_still_tells_the_numbers() {
 async fn help_tells_of_every_option() {
     let output = run("bank", ["--help"]).await;
     let help = text(&output.stdout);
-    for option in "tellers customers min-service max-service seed svg no-chart help".split(' ') {
+    let options = "tellers customers min-service max-service seed svg no-chart help version";
+    for option in options.split(' ') {
         assert!(help.contains(&format!("--{option}")), "no --{option} in:\n{help}");
+    }
+    assert!(help.contains("Usage: cargo run --example bank -- [OPTIONS]"), "{help}");
+    for line in help.lines() {
+        assert!(line.chars().count() <= 80, "too long for a terminal: {line}");
     }
     assert_eq!(output.status.code(), Some(0));
 }
 
 #[tokio::test]
+async fn it_tells_its_version() {
+    let output = run("bank", ["--version"]).await;
+    assert_eq!(text(&output.stdout), concat!("bank ", "0.1.0", "\n"));
+}
+
+#[tokio::test]
 async fn bad_input_is_one_sentence_before_anything_starts() {
     let directory = env!("CARGO_TARGET_TMPDIR");
-    let nowhere = format!("--svg={directory}/no such directory/bank.svg");
+    let nowhere = format!("--svg={directory}/no-such-directory/bank.svg");
     let no_file = format!("--svg={directory}");
     for (options, sentence) in [
-        ("--tellers=0", "invalid value '0' for '--tellers <NUMBER>': 0 is not in 1..=65535"),
-        ("--tellers=two", "invalid value 'two' for '--tellers <NUMBER>': invalid digit"),
-        ("--customers=100001", "100001 is not in 0..=100000"),
+        ("--tellers=0", "invalid value '0' for '--tellers <NUMBER>': not between 1 and 65535"),
+        ("--tellers -1", "invalid value '-1' for '--tellers <NUMBER>': not between 1 and 65535"),
+        ("--tellers x", "invalid value 'x' for '--tellers <NUMBER>': not a whole number"),
+        (
+            "--telers 3",
+            "unexpected argument '--telers' found; a similar argument exists: '--tellers'",
+        ),
+        ("--customers=100001", "not between 0 and 100000"),
         ("--min-service=4s", "--min-service (4s) is longer than --max-service (3s)"),
-        ("--max-service=3", "for '--max-service <DURATION>': time unit needed"),
+        (
+            "--min-service -1s",
+            "invalid value '-1s' for '--min-service <DURATION>': not a number with",
+        ),
+        ("--max-service=3", "for '--max-service <DURATION>': not a number with a unit, such as"),
         ("--min-service=soon", "invalid value 'soon' for '--min-service <DURATION>'"),
-        ("--seed=x", "invalid value 'x' for '--seed <NUMBER>': invalid digit"),
+        ("--seed=x", "invalid value 'x' for '--seed <NUMBER>': not a whole number"),
+        ("--seed -7", "invalid value '-7' for '--seed <NUMBER>': not between 0 and"),
         ("--vault", "unexpected argument '--vault' found"),
         (&nowhere, "cannot write"),
         (&no_file, "cannot write"),
     ] {
-        let output = run("bank", [options]).await;
+        let output = run("bank", options.split(' ')).await;
         let error = text(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{options}: {error}");
         assert!(error.starts_with("error: ") && error.contains(sentence), "{options}: {error}");
@@ -132,7 +153,9 @@ async fn a_thousand_customers_make_a_drawing_of_bounded_height() {
     assert!(height < 1500.0, "{height} is too high");
     assert!(drawing.texts("text").len() < 100, "labels lie on each other");
     let tips = drawing.texts("title");
-    assert_eq!(tips.iter().filter(|tip| tip.contains("service of")).count(), 1000);
+    let shown = tips.iter().filter(|tip| tip.contains("service of")).count();
+    assert_eq!(shown, 250, "more rows would be too thin");
+    assert!(drawing.texts("text").iter().any(|text| text.contains("250 customers shown")));
 }
 
 #[cfg(unix)]
@@ -173,6 +196,41 @@ async fn a_second_ctrl_c_ends_the_program_and_leaves_an_earlier_drawing_as_it_is
     program::ctrl_c(&bank);
     assert_eq!(exit_code(&mut bank).await, Some(130));
     assert_eq!(fs::read_to_string(&path).expect("it is still there"), "earlier");
+}
+
+/// What a drawing is made in goes with the program, and no empty file is left where it should be.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_second_ctrl_c_leaves_no_empty_drawing() {
+    let path = scratch("none.svg");
+    drop(fs::remove_file(&path));
+    let svg = format!("--svg={}", path.display());
+    let mut bank = start("bank", ["--min-service=1h", "--max-service=1h", &svg]);
+    let mut output = output_of(&mut bank);
+    lines_until(&mut output, "Customer 2 is being served").await;
+    program::ctrl_c(&bank);
+    lines_until(&mut output, "leaves: the bank has closed").await;
+    program::ctrl_c(&bank);
+    assert_eq!(exit_code(&mut bank).await, Some(130));
+    let name = path.file_name().expect("it has a name").to_owned();
+    let directory = fs::read_dir(path.parent().expect("it is in one")).expect("it is there");
+    let left: Vec<_> = directory
+        .map(|entry| entry.expect("it can be read").file_name())
+        .filter(|file| file.to_string_lossy().starts_with(&*name.to_string_lossy()))
+        .collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+/// The lines of the summary, for a terminal of 60 columns.
+#[tokio::test]
+async fn the_summary_is_narrow() {
+    let options = QUICK.into_iter().chain(["--seed", "4294967295"]);
+    let output = run("bank", options).await;
+    let story = text(&output.stdout);
+    let summary = story.split("Served at once:").nth(1).expect("there is a summary");
+    for line in summary.lines().skip(1) {
+        assert!(line.chars().count() <= 60, "too long: {line}");
+    }
 }
 
 #[tokio::test]
