@@ -50,8 +50,8 @@ pub(crate) fn draw(day: &Day) -> Document {
         .add(legend(day))
         .add(plot.time_axis())
         .add(plot.customer_axis());
-    for visit in &plot.visits {
-        document = document.add(plot.row(visit));
+    for (number, visit) in plot.visits.iter().enumerate() {
+        document = document.add(plot.row(number, visit));
     }
     document
 }
@@ -116,11 +116,11 @@ impl<'a> Plot<'a> {
         rounded(TOP + self.height * f64::from(customer - 1) / self.customers)
     }
 
-    fn row(&self, visit: &Visit) -> Group {
+    fn row(&self, number: usize, visit: &Visit) -> Group {
         let space = self.height / self.visits.len() as f64;
         // Thin rows have no gap: they are read as one shape.
         let height = if space < 6.0 { space } else { space - 4.0 };
-        let y = self.y(visit.customer) + (space - height) / 2.0;
+        let y = TOP + space * number as f64 + (space - height) / 2.0;
         let [came, called, gone] = [visit.came, visit.called, visit.gone].map(|time| self.x(time));
 
         let Visit { customer, .. } = visit;

@@ -56,7 +56,7 @@ pub(crate) struct Options {
     #[arg(value_parser = |text: &str| number(text, 0..=100_000_u32))]
     pub(crate) customers: u32,
 
-    /// The shortest time that a service takes, such as 300ms or 2s
+    /// The shortest time that a service takes: 300ms, 2s
     #[arg(long, value_name = "DURATION", default_value = "1s")]
     #[arg(value_parser = duration)]
     min_service: Duration,
