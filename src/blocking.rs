@@ -11,6 +11,9 @@ use crate::error::AcquireError;
 use crate::permit::{OwnedSemaphorePermit, SemaphorePermit};
 use crate::semaphore::Semaphore;
 
+#[cfg(test)]
+mod tests;
+
 struct Unpark(Thread);
 
 impl Wake for Unpark {
