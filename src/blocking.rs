@@ -1,39 +1,83 @@
 //! Waiting for permits in code that is not async.
 
+use core::cell::Cell;
 use core::future::Future;
 use core::pin::pin;
 use core::task::{Context, Poll, Waker};
 use std::sync::Arc;
-use std::task::Wake;
-use std::thread::{self, Thread};
+
+use parking::Parker;
 
 use crate::error::AcquireError;
 use crate::permit::{OwnedSemaphorePermit, SemaphorePermit};
 use crate::semaphore::Semaphore;
 
-struct Unpark(Thread);
+#[cfg(test)]
+mod tests;
 
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
-    }
+/// Whether this is a target without threads, where nothing could wake a thread that sleeps.
+///
+/// Stable compilers never set `atomics`, and WASI is a target with threads and one without. So WASI
+/// is left to [`Parker::park`], which panics where there are no threads.
+const HAS_NO_THREADS: bool = cfg!(all(
+    target_family = "wasm",
+    not(target_feature = "atomics"),
+    not(target_os = "wasi")
+));
 
-    fn wake_by_ref(self: &Arc<Self>) {
-        self.0.unpark();
-    }
-}
-
+/// Runs `future` to its end, blocking the thread while it waits.
 #[track_caller]
 fn block_on<F: Future>(future: F) -> F::Output {
     check_may_block();
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
-    let mut cx = Context::from_waker(&waker);
     let mut future = pin!(future);
+    // Most calls need not wait, and these need no waker. A future that waits takes its place now
+    // all the same: it is polled again, with a waker that works, before this thread sleeps.
+    if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        return output;
+    }
+    assert!(!HAS_NO_THREADS, "cannot wait for permits: this target has no thread to release them");
+    let sleeper = Sleeper::take();
+    let mut cx = Context::from_waker(&sleeper.waker);
     loop {
         match future.as_mut().poll(&mut cx) {
-            Poll::Ready(output) => return output,
-            Poll::Pending => thread::park(),
+            Poll::Ready(output) => {
+                sleeper.put_back();
+                return output;
+            }
+            // A waker of an earlier call may end this at once. Then the future is polled in vain.
+            Poll::Pending => sleeper.parker.park(),
         }
+    }
+}
+
+/// What a thread sleeps on, and the waker that ends its sleep.
+///
+/// It is not the token of `std::thread::park`. A thread has only one of those: this crate would
+/// consume what another unparked the thread for, and the other way round.
+struct Sleeper {
+    parker: Parker,
+    waker: Waker,
+}
+
+std::thread_local! {
+    /// The one that this thread used last, so that it need not allocate one for each wait.
+    static IDLE: Cell<Option<Sleeper>> = const { Cell::new(None) };
+}
+
+impl Sleeper {
+    /// Takes the idle one of this thread. There is none if it is in use further up the stack, since
+    /// polling runs wakers, and these may block as well; nor while the thread's locals are destroyed.
+    fn take() -> Self {
+        IDLE.try_with(Cell::take).ok().flatten().unwrap_or_else(|| {
+            let parker = Parker::new();
+            let waker = Waker::from(parker.unparker());
+            Self { parker, waker }
+        })
+    }
+
+    /// Keeps it for the next wait of this thread.
+    fn put_back(self) {
+        let _destroyed = IDLE.try_with(|idle| idle.set(Some(self)));
     }
 }
 
@@ -41,7 +85,13 @@ fn block_on<F: Future>(future: F) -> F::Output {
 #[cfg(feature = "tokio")]
 #[track_caller]
 fn check_may_block() {
-    // tokio has no public way to ask. Any blocking method asks first, and an unused lock is free.
+    // A thread that drives a runtime has a current one. Most threads have none, and need not ask
+    // further. Nor may they: the lock below needs thread-locals of tokio, and panics if these are
+    // destroyed already, which they can be when the destructor of another thread-local calls.
+    if tokio::runtime::Handle::try_current().is_err() {
+        return;
+    }
+    // tokio has no public way to ask. But each of its blocking methods asks first, and this lock is free.
     drop(tokio::sync::Mutex::const_new(()).blocking_lock());
 }
 
@@ -49,15 +99,23 @@ fn check_may_block() {
 fn check_may_block() {}
 
 impl Semaphore {
-    /// Waits for a permit, blocking the thread. It is [`blocking_acquire_many`] of one.
+    /// Waits for a permit, blocking the thread.
+    ///
+    /// The thread waits in the same line as the async waiters, in the order in which they asked.
+    ///
+    /// Call it on threads that run no async tasks, such as those of `tokio::task::spawn_blocking`.
+    /// Elsewhere no task of the thread makes progress meanwhile: if one of them is to release the
+    /// permits, the call never returns.
     ///
     /// # Errors
     ///
-    /// As [`blocking_acquire_many`].
+    /// [`AcquireError`] if the semaphore is closed before the permit is granted.
     ///
     /// # Panics
     ///
-    /// As [`blocking_acquire_many`].
+    /// - With the feature `tokio`, on a thread that drives a tokio runtime, even if it need not wait.
+    /// - If it must wait on a target without threads, such as `wasm32-unknown-unknown`.
+    /// - If more than 2^59 permits are being waited for.
     ///
     /// # Examples
     ///
@@ -71,19 +129,19 @@ impl Semaphore {
     /// });
     /// assert_eq!(semaphore.available_permits(), 0);
     /// ```
-    ///
-    /// [`blocking_acquire_many`]: Semaphore::blocking_acquire_many
     #[track_caller]
     pub fn blocking_acquire(&self) -> Result<SemaphorePermit<'_>, AcquireError> {
         self.blocking_acquire_many(1)
     }
 
-    /// Waits for `n` permits, blocking the thread, in the same line as the async waiters.
+    /// Waits for `n` permits, blocking the thread.
     ///
-    /// It is meant for threads that drive no async tasks, such as those of
-    /// `tokio::task::spawn_blocking`. On a thread that does, all tasks of that thread stand still
-    /// until the permits are there; if they are to come from one of those, that is for ever. With
-    /// the feature `tokio` it panics there instead.
+    /// The thread waits in the same line as the async waiters, in the order in which they asked.
+    /// `n == 0` is granted at once, unless the semaphore is closed.
+    ///
+    /// Call it on threads that run no async tasks, such as those of `tokio::task::spawn_blocking`.
+    /// Elsewhere no task of the thread makes progress meanwhile: if one of them is to release the
+    /// permits, the call never returns.
     ///
     /// # Errors
     ///
@@ -91,8 +149,10 @@ impl Semaphore {
     ///
     /// # Panics
     ///
-    /// With the feature `tokio`, if called on a thread that drives a tokio runtime; and where
-    /// [`acquire_many`](Semaphore::acquire_many) does.
+    /// - With the feature `tokio`, on a thread that drives a tokio runtime, even if it need not wait.
+    /// - If it must wait on a target without threads, such as `wasm32-unknown-unknown`.
+    /// - If `n` exceeds [`Semaphore::MAX_PERMITS`], which is possible on 32-bit machines only.
+    /// - If more than 2^59 permits are being waited for.
     ///
     /// # Examples
     ///
@@ -112,24 +172,34 @@ impl Semaphore {
 
     /// Waits for a permit, blocking the thread; the guard keeps the semaphore alive.
     ///
+    /// The thread waits in the same line as the async waiters, in the order in which they asked.
+    ///
+    /// Call it on threads that run no async tasks, such as those of `tokio::task::spawn_blocking`.
+    /// Elsewhere no task of the thread makes progress meanwhile: if one of them is to release the
+    /// permits, the call never returns.
+    ///
     /// # Errors
     ///
-    /// As [`blocking_acquire_many`](Semaphore::blocking_acquire_many).
+    /// [`AcquireError`] if the semaphore is closed before the permit is granted.
     ///
     /// # Panics
     ///
-    /// As [`blocking_acquire_many`](Semaphore::blocking_acquire_many).
+    /// - With the feature `tokio`, on a thread that drives a tokio runtime, even if it need not wait.
+    /// - If it must wait on a target without threads, such as `wasm32-unknown-unknown`.
+    /// - If more than 2^59 permits are being waited for.
     ///
     /// # Examples
     ///
     /// ```
     /// use std::sync::Arc;
+    /// use std::thread;
     /// use semafair::Semaphore;
     ///
     /// let semaphore = Arc::new(Semaphore::new(1));
     /// let permit = semaphore.clone().blocking_acquire_owned()?;
-    /// assert_eq!(semaphore.available_permits(), 0);
-    /// # drop(permit);
+    /// // The guard may go to another thread, which releases the permit.
+    /// thread::spawn(move || drop(permit)).join().unwrap();
+    /// assert_eq!(semaphore.available_permits(), 1);
     /// # Ok::<(), semafair::AcquireError>(())
     /// ```
     #[track_caller]
@@ -139,13 +209,23 @@ impl Semaphore {
 
     /// Waits for `n` permits, blocking the thread; the guard keeps the semaphore alive.
     ///
+    /// The thread waits in the same line as the async waiters, in the order in which they asked.
+    /// `n == 0` is granted at once, unless the semaphore is closed.
+    ///
+    /// Call it on threads that run no async tasks, such as those of `tokio::task::spawn_blocking`.
+    /// Elsewhere no task of the thread makes progress meanwhile: if one of them is to release the
+    /// permits, the call never returns.
+    ///
     /// # Errors
     ///
-    /// As [`blocking_acquire_many`](Semaphore::blocking_acquire_many).
+    /// [`AcquireError`] if the semaphore is closed before the permits are granted.
     ///
     /// # Panics
     ///
-    /// As [`blocking_acquire_many`](Semaphore::blocking_acquire_many).
+    /// - With the feature `tokio`, on a thread that drives a tokio runtime, even if it need not wait.
+    /// - If it must wait on a target without threads, such as `wasm32-unknown-unknown`.
+    /// - If `n` exceeds [`Semaphore::MAX_PERMITS`], which is possible on 32-bit machines only.
+    /// - If more than 2^59 permits are being waited for.
     ///
     /// # Examples
     ///

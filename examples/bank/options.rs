@@ -29,7 +29,7 @@ const EXAMPLES: &str = "\
 Examples, each after `cargo run --example bank --`:
   (nothing)                           The story: 2 tellers, 5 customers
   --tellers 3 --customers 12          A bigger bank
-  --seed 7 --svg bank.svg             The same times in every run, drawn to a file
+  --seed 7 --svg bank.svg             The same times again, drawn to a file
   --tellers 10 --customers 1000 --min-service 2ms --max-service 9ms
 
 Exit codes:

@@ -193,3 +193,166 @@ async fn without_the_feature_no_runtime_is_known() {
     drop(sem.blocking_acquire().unwrap());
     assert_eq!(sem.available_permits(), 1);
 }
+
+/// A thread has one token for `park`, which may be somebody else's.
+#[test]
+fn the_thread_keeps_an_unpark_that_it_got_before() {
+    let wanted: [fn(Arc<Semaphore>); 2] = [
+        |sem| drop(sem.blocking_acquire_many(2).unwrap()),
+        |sem| drop(sem.blocking_acquire_many_owned(2).unwrap()),
+    ];
+    for wants in wanted {
+        let sem = Arc::new(Semaphore::new(1));
+        let inner = Arc::clone(&sem);
+        let thread = thread::spawn(move || {
+            thread::current().unpark();
+            wants(inner);
+            thread::park();
+        });
+        until_somebody_waits(&sem);
+        sem.add_permits(1);
+        thread.join().unwrap();
+    }
+}
+
+/// The destructor of a thread-local runs when others of its thread are destroyed already, tokio's
+/// too. A panic there ends the process, so each case has a process of its own.
+mod while_thread_locals_are_destroyed {
+    use std::cell::RefCell;
+    use std::process::Command;
+    use std::env;
+
+    use tokio::runtime::{Builder, Runtime};
+
+    use super::*;
+
+    /// Names the case that a process is to run.
+    const CASE: &str = "SEMAFAIR_BLOCKING_CASE";
+
+    /// Runs `case` on a thread of another process, which says whether the call got its permits.
+    #[track_caller]
+    fn in_a_process(name: &str, case: fn()) {
+        let name = format!("{}::{name}", module_path!().split_once("::").unwrap().1);
+        if env::var_os(CASE).is_some_and(|case| *case == *name) {
+            watch();
+            return thread::spawn(case).join().unwrap();
+        }
+        let program = env::current_exe().unwrap();
+        let test = ["--exact", &name, "--nocapture"];
+        let output = Command::new(program).args(test).env(CASE, &name).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{}: {said}", output.status);
+        let times = said.matches("got its permits").count();
+        assert_eq!(times, 1, "{said}");
+    }
+
+    struct CallsWhenDropped(fn());
+
+    impl Drop for CallsWhenDropped {
+        fn drop(&mut self) {
+            self.0();
+            eprintln!("got its permits");
+        }
+    }
+
+    thread_local! {
+        static CALLS: RefCell<Option<CallsWhenDropped>> = const { RefCell::new(None) };
+    }
+
+    /// Has `call` run when the locals of this thread are destroyed: before those that the thread
+    /// used earlier, and after those it uses later, on most systems.
+    fn at_the_end(call: fn()) {
+        CALLS.set(Some(CallsWhenDropped(call)));
+    }
+
+    fn takes_what_is_free() {
+        let sem = Arc::new(Semaphore::new(3));
+        drop(sem.blocking_acquire().unwrap());
+        drop(sem.blocking_acquire_many(3).unwrap());
+        drop(Arc::clone(&sem).blocking_acquire_owned().unwrap());
+        drop(Arc::clone(&sem).blocking_acquire_many_owned(3).unwrap());
+    }
+
+    fn waits() {
+        let sem = Semaphore::new(1);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                until_somebody_waits(&sem);
+                sem.add_permits(1);
+            });
+            drop(sem.blocking_acquire_many(2).unwrap());
+        });
+    }
+
+    fn a_runtime() -> Runtime {
+        Builder::new_current_thread().build().unwrap()
+    }
+
+    /// Uses all thread-locals of tokio that blocking needs.
+    fn uses_tokio() {
+        a_runtime().block_on(async {});
+        drop(tokio::sync::Mutex::new(()).blocking_lock());
+    }
+
+    #[test]
+    fn takes_what_is_free_without_a_runtime() {
+        in_a_process("takes_what_is_free_without_a_runtime", || at_the_end(takes_what_is_free));
+    }
+
+    #[test]
+    fn waits_after_it_waited_before() {
+        in_a_process("waits_after_it_waited_before", || {
+            at_the_end(waits);
+            waits();
+        });
+    }
+
+    #[test]
+    fn takes_what_is_free_after_a_runtime() {
+        in_a_process("takes_what_is_free_after_a_runtime", || {
+            at_the_end(takes_what_is_free);
+            uses_tokio();
+        });
+    }
+
+    #[test]
+    fn waits_after_a_runtime() {
+        in_a_process("waits_after_a_runtime", || {
+            at_the_end(waits);
+            uses_tokio();
+        });
+    }
+
+    /// One of tokio's thread-locals is gone, and another is not.
+    #[test]
+    fn waits_amid_a_runtime() {
+        in_a_process("waits_amid_a_runtime", || {
+            let runtime = a_runtime();
+            runtime.block_on(async {});
+            at_the_end(waits);
+            uses_tokio();
+            drop(runtime);
+        });
+    }
+
+    #[test]
+    fn waits_before_a_runtime_is_gone() {
+        in_a_process("waits_before_a_runtime_is_gone", || {
+            uses_tokio();
+            at_the_end(waits);
+        });
+    }
+
+    #[test]
+    fn waits_on_a_blocking_thread_of_a_runtime() {
+        in_a_process("waits_on_a_blocking_thread_of_a_runtime", || {
+            let runtime = a_runtime();
+            let task = runtime.spawn_blocking(|| {
+                at_the_end(waits);
+                waits();
+                uses_tokio();
+            });
+            runtime.block_on(task).unwrap();
+        });
+    }
+}

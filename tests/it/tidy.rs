@@ -62,7 +62,7 @@ const VARIANTS: [&str; 5] = ["Relaxed", "Acquire", "Release", "AcqRel", "SeqCst"
 const LONGEST: usize = 450;
 
 /// The white-box tests and their hooks: they may be longer, and may name what they like.
-const TESTS: [&str; 3] = ["core/tests", "line/tests", "sync/probe/"];
+const TESTS: [&str; 4] = ["blocking/tests", "core/tests", "line/tests", "sync/probe/"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../src")
