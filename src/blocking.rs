@@ -19,11 +19,8 @@ mod tests;
 ///
 /// Stable compilers never set `atomics`, and WASI is a target with threads and one without. So WASI
 /// is left to [`Parker::park`], which panics where there are no threads.
-const HAS_NO_THREADS: bool = cfg!(all(
-    target_family = "wasm",
-    not(target_feature = "atomics"),
-    not(target_os = "wasi")
-));
+const HAS_NO_THREADS: bool =
+    cfg!(all(target_family = "wasm", not(target_feature = "atomics"), not(target_os = "wasi")));
 
 /// Runs `future` to its end, blocking the thread while it waits.
 #[track_caller]

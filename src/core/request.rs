@@ -201,7 +201,7 @@ impl Request {
             if in_hand > 0 {
                 core.deliver(in_hand, wakes);
             }
-            if core.is_closed() {
+            if self.stage == Stage::Refused {
                 core.help_close(wakes);
             }
             wakes.run(|| drop(unused));

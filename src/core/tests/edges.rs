@@ -12,7 +12,7 @@ use crate::core::balance::{Balance, Withdrawn};
 use crate::line::{Joined, Line};
 use crate::sync::probe::count::Count;
 use crate::sync::probe::memory;
-use crate::sync::probe::steps::watched;
+use crate::sync::probe::steps::{at_steps, before_step};
 use crate::sync::probe::{BATCH, CELLS};
 use crate::wakes::{Wakes, waking};
 use crate::{Acquire, AcquireOwned, Semaphore, SemaphorePermit};
@@ -137,33 +137,6 @@ fn is_granted(future: &mut AcquireOwned) -> bool {
         }
         _ => false,
     }
-}
-
-/// Does something before the step of this number in what is run; says whether there is such a step.
-fn before_step(number: usize, between: impl Fn() + 'static, run: impl FnOnce()) -> bool {
-    let on_step = move |step| {
-        if step == number {
-            between();
-        }
-    };
-    at_steps(on_step, run) >= number
-}
-
-/// Does something before each step of what is run, by its number; says how many there are. The
-/// steps of what is done then do not count.
-fn at_steps(on_step: impl Fn(usize) + 'static, run: impl FnOnce()) -> usize {
-    let steps = Rc::new(Cell::new(0));
-    let taken = steps.clone();
-    let between = Cell::new(false);
-    let next = move || {
-        if !between.replace(true) {
-            steps.set(steps.get() + 1);
-            on_step(steps.get());
-            between.set(false);
-        }
-    };
-    watched(next, run);
-    taken.get()
 }
 
 /// A permit and a close come in between when a waiter leaves. The permit is for who stays if the

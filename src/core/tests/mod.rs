@@ -15,6 +15,8 @@ mod crowds;
 mod edges;
 #[cfg(any(semafair_loom, semafair_shuttle))]
 mod hand_off_races;
+#[cfg(not(any(semafair_loom, semafair_shuttle)))]
+mod interruptions;
 #[cfg(any(semafair_loom, semafair_shuttle))]
 mod leave_races;
 #[cfg(any(semafair_loom, semafair_shuttle))]

@@ -2,7 +2,7 @@
 
 use core::ops::Deref;
 use core::sync::atomic;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 std::thread_local! {
@@ -22,6 +22,33 @@ pub(crate) fn watched<T>(on_step: impl Fn() + 'static, run: impl FnOnce() -> T) 
     ON_STEP.set(Some(Rc::new(on_step)));
     let _unwatch = Unwatch;
     run()
+}
+
+/// Does something before the step of this number in what is run; says whether there is such a step.
+pub(crate) fn before_step(number: usize, between: impl Fn() + 'static, run: impl FnOnce()) -> bool {
+    let on_step = move |step| {
+        if step == number {
+            between();
+        }
+    };
+    at_steps(on_step, run) >= number
+}
+
+/// Does something before each step of what is run, by its number; says how many there are. The
+/// steps of what is done then do not count.
+pub(crate) fn at_steps(on_step: impl Fn(usize) + 'static, run: impl FnOnce()) -> usize {
+    let steps = Rc::new(Cell::new(0));
+    let taken = steps.clone();
+    let between = Cell::new(false);
+    let next = move || {
+        if !between.replace(true) {
+            steps.set(steps.get() + 1);
+            on_step(steps.get());
+            between.set(false);
+        }
+    };
+    watched(next, run);
+    taken.get()
 }
 
 /// A step of this thread. User code takes steps too: a waker calls this.
