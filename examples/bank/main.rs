@@ -10,7 +10,7 @@
 //! served for a random time, and is done. Two things can be seen in the log, and in the timeline
 //! under it: never are more customers served at once than there are tellers, and they are served
 //! strictly in the order in which they came. The lines of the log never interleave. (The Python
-//! program after which this was made promises neither.) Ctrl-C closes the bank, and with it the
+//! program after which this was made does neither.) Ctrl-C closes the bank, and with it the
 //! semaphore: those being served finish, and those waiting leave.
 //!
 //! The semaphore is all in `story.rs`; the rest reads options and draws.

@@ -6,6 +6,7 @@ use std::io;
 use std::iter;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::process;
 use std::time::Duration;
 
 use clap::Parser;
@@ -20,7 +21,7 @@ Customers come in at the same moment, each in a task of its own. Never are more
 served at once than there are tellers, and they are served strictly in the order
 in which they came. A log tells the story, and then a timeline shows it. The log
 is in that order, too: its lines never interleave. The Python program after
-which this was made promises neither.
+which this was made does neither.
 
 Ctrl-C closes the bank: those being served finish, those waiting leave.
 A second Ctrl-C ends the program at once.";
@@ -43,32 +44,30 @@ Exit codes:
 #[derive(Debug, Parser)]
 #[command(name = "bank", bin_name = "cargo run --example bank --", version)]
 #[command(about = ABOUT, after_help = EXAMPLES, next_line_help = true)]
-// What follows an option is its value, also where it begins with a hyphen.
-#[command(allow_hyphen_values = true)]
 pub(crate) struct Options {
     /// How many tellers there are: permits of the semaphore
     #[arg(long, value_name = "NUMBER", default_value_t = 2)]
-    #[arg(value_parser = |text: &str| number(text, 1..=u16::MAX))]
+    #[arg(value_parser = |text: &str| number(text, 1..=u16::MAX), allow_hyphen_values = true)]
     pub(crate) tellers: u16,
 
     /// How many customers come in
     #[arg(long, value_name = "NUMBER", default_value_t = 5)]
-    #[arg(value_parser = |text: &str| number(text, 0..=100_000_u32))]
+    #[arg(value_parser = |text: &str| number(text, 0..=100_000_u32), allow_hyphen_values = true)]
     pub(crate) customers: u32,
 
     /// The shortest time that a service takes: 300ms, 2s
     #[arg(long, value_name = "DURATION", default_value = "1s")]
-    #[arg(value_parser = duration)]
+    #[arg(value_parser = duration, allow_hyphen_values = true)]
     min_service: Duration,
 
     /// The longest time that a service takes
     #[arg(long, value_name = "DURATION", default_value = "3s")]
-    #[arg(value_parser = duration)]
+    #[arg(value_parser = duration, allow_hyphen_values = true)]
     max_service: Duration,
 
     /// Repeats the times of a run that printed this seed [default: random]
     #[arg(long, value_name = "NUMBER", default_value_t = random_seed(), hide_default_value = true)]
-    #[arg(value_parser = |text: &str| number(text, 0..=u64::MAX))]
+    #[arg(value_parser = |text: &str| number(text, 0..=u64::MAX), allow_hyphen_values = true)]
     pub(crate) seed: u64,
 
     /// Draws the timeline to an SVG file, too
@@ -141,7 +140,7 @@ fn duration(text: &str) -> Result<Duration, String> {
 /// Where a drawing is made, before it takes the place of an earlier one as a whole.
 fn draft(path: &Path) -> PathBuf {
     let mut name = path.file_name().map_or_else(OsString::new, OsString::from);
-    name.push(".draft");
+    name.push(format!(".{}.draft", process::id()));
     path.with_file_name(name)
 }
 

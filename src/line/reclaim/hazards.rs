@@ -19,7 +19,7 @@ use std::boxed::Box;
 use super::pool::{Spare, allocate, free};
 use crate::line::position::Tail;
 use crate::line::segment::{CELLS, FIRST_CELLS, Retired, Segment};
-use crate::sync::probe::{HAZARD_SLOTS, SPREADS_HAZARDS};
+use crate::sync::probe::{FIRST_HAZARDS, MORE_HAZARDS, SPREADS_HAZARDS};
 use crate::sync::{AcqRel, AtomicPtr, Relaxed, Release, SeqCst, const_fn, dekker, seeded};
 use crate::wakes::waking;
 
@@ -63,7 +63,7 @@ impl Drop for HazardSlot {
 /// Slots for several threads at a time.
 #[derive(Debug)]
 struct Block {
-    slots: [HazardSlot; HAZARD_SLOTS],
+    slots: [HazardSlot; MORE_HAZARDS],
     more: More,
 }
 
@@ -119,21 +119,22 @@ impl Drop for More {
 /// One thread at a time needs one slot. Where a second comes meanwhile, there are more.
 #[derive(Debug)]
 pub(in crate::line) struct Hazards {
-    first: HazardSlot,
+    first: [HazardSlot; FIRST_HAZARDS],
     more: More,
     spare: Spare,
 }
 
 impl Hazards {
     pub(in crate::line) fn new() -> Self {
-        Self { first: HazardSlot::new(), more: More::none(), spare: Spare::new() }
+        let first = core::array::from_fn(|_| HazardSlot::new());
+        Self { first, more: More::none(), spare: Spare::new() }
     }
 
     /// All slots, in the order in which they were made. A block is looked for when those before it
     /// have been seen.
     fn slots(&self) -> impl Iterator<Item = &HazardSlot> {
         let blocks = core::iter::successors(self.more.get(), |block| block.more.get());
-        core::iter::once(&self.first).chain(blocks.flat_map(|block| &block.slots))
+        self.first.iter().chain(blocks.flat_map(|block| &block.slots))
     }
 
     /// Protects the segment that `source` leads to; `None` if that is null.
@@ -167,8 +168,8 @@ impl Hazards {
     pub(in crate::line) fn try_protect(&self, source: Source<'_>) -> Option<Guard<'_>> {
         let segment = source.read()?;
         let slot = match self.more.get() {
-            None => &self.first,
-            Some(block) => &block.slots[slot_hint() % HAZARD_SLOTS],
+            None => &self.first[0],
+            Some(block) => &block.slots[slot_hint() % MORE_HAZARDS],
         };
         if !slot.claim(segment) {
             return None;

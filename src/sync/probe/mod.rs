@@ -35,8 +35,11 @@ pub(crate) const FIRST_CELLS: usize = if !cfg!(test) {
 /// How many wakers are collected before some are woken.
 pub(crate) const BATCH: usize = tested(2, 32);
 
-/// Hazard slots of a block.
-pub(crate) const HAZARD_SLOTS: usize = tested(2, 8);
+/// Hazard slots of the line itself.
+pub(crate) const FIRST_HAZARDS: usize = tested(2, 1);
+
+/// Hazard slots of a block that is made when those are taken.
+pub(crate) const MORE_HAZARDS: usize = tested(2, 8);
 
 /// Whether threads begin to look for a hazard slot at different ones. A model must do the same in each
 /// run, and threads that meet in a slot are what it tests.
