@@ -127,6 +127,21 @@ fn nothing_for_owned_handles_until_somebody_waits() {
 }
 
 #[test]
+fn nothing_for_a_blocking_call_that_need_not_wait() {
+    let sem = Arc::new(Semaphore::new(5));
+    let since = Since::new();
+    for _ in 0..3 {
+        drop(sem.blocking_acquire().unwrap());
+        drop(sem.blocking_acquire_many(5).unwrap());
+        drop(Arc::clone(&sem).blocking_acquire_owned().unwrap());
+        drop(Arc::clone(&sem).blocking_acquire_many_owned(5).unwrap());
+    }
+    sem.close();
+    assert!(sem.blocking_acquire().is_err());
+    assert_eq!(since.calls(), 0);
+}
+
+#[test]
 fn few_bytes_for_each_who_waits() {
     for weight in [1, 1000] {
         let sem = Semaphore::new(0);

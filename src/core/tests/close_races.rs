@@ -3,6 +3,7 @@
 use core::task::Poll;
 
 use super::models::{Bank, check};
+use crate::line::Line;
 
 /// `PARKED -> VOID`, or nobody in yet: whoever asks at the same time is refused or woken.
 #[test]
@@ -150,16 +151,18 @@ fn void_demand_is_not_free() {
     });
 }
 
-/// Whoever is refused helps, in a line that was made when it had been refused already.
+/// A waiter joins while another thread makes the line, and a third closes.
 #[test]
 fn close_against_making_the_line() {
     check(|| {
         let bank = Bank::without_line(0);
-        let (one, two) = (bank.waiter(1), bank.waiter(1));
-        let t1 = bank.spawn(move |_| one.visit());
+        let waiter = bank.waiter(1);
+        let t1 = bank.spawn(|semaphore| {
+            let _made_or_shut = semaphore.core.line.get_or_init(Line::new);
+        });
         let t2 = bank.spawn(crate::Semaphore::close);
-        let mut left = two.visit();
-        left.extend(t1.join().unwrap());
+        let left = waiter.visit();
+        t1.join().unwrap();
         t2.join().unwrap();
         bank.settle(left, 0);
     });
