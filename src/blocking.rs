@@ -19,11 +19,8 @@ mod tests;
 ///
 /// Stable compilers never set `atomics`, and WASI is a target with threads and one without. So WASI
 /// is left to [`Parker::park`], which panics where there are no threads.
-const HAS_NO_THREADS: bool = cfg!(all(
-    target_family = "wasm",
-    not(target_feature = "atomics"),
-    not(target_os = "wasi")
-));
+const HAS_NO_THREADS: bool =
+    cfg!(all(target_family = "wasm", not(target_feature = "atomics"), not(target_os = "wasi")));
 
 /// Runs `future` to its end, blocking the thread while it waits.
 #[track_caller]
@@ -35,7 +32,9 @@ fn block_on<F: Future>(future: F) -> F::Output {
     if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
         return output;
     }
-    assert!(!HAS_NO_THREADS, "cannot wait for permits: this target has no thread to release them");
+    if HAS_NO_THREADS {
+        panic!("cannot wait for permits: this target has no other thread to release them");
+    }
     let sleeper = Sleeper::take();
     let mut cx = Context::from_waker(&sleeper.waker);
     loop {

@@ -219,8 +219,8 @@ fn the_thread_keeps_an_unpark_that_it_got_before() {
 /// too. A panic there ends the process, so each case has a process of its own.
 mod while_thread_locals_are_destroyed {
     use std::cell::RefCell;
-    use std::process::Command;
     use std::env;
+    use std::process::Command;
 
     use tokio::runtime::{Builder, Runtime};
 
