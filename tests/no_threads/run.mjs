@@ -16,5 +16,5 @@ assert.equal(wasm.takes_what_is_free(), 1);
 assert.equal(wasm.is_refused_when_closed(), 1);
 assert.equal(message, '');
 assert.throws(() => wasm.waits(), WebAssembly.RuntimeError);
-assert.match(message, /src\/lib\.rs:\d+.*\ncannot wait for permits: this target has no thread/);
+assert.match(message, /src\/lib\.rs:\d+.*\ncannot wait for permits: this target has no other thread/);
 console.log(message);
