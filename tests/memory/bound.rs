@@ -129,8 +129,9 @@ impl<'a> Line<'a> {
 
     /// Lets some of those in a row do the same: all or every so many, from one end or the other.
     fn some(&mut self, rng: &mut Rng, act: fn(&mut Self, Waiter<'a>) -> Option<Waiter<'a>>) {
-        let first = if rng.bool() { 0 } else { rng.usize(..=self.waiters.len()) };
-        let end = rng.usize(first..=self.waiters.len());
+        let all = self.waiters.len();
+        let first = if rng.bool() { 0 } else { rng.usize(..=all) };
+        let end = if rng.bool() { all } else { rng.usize(first..=all) };
         let every = if rng.bool() { 1 } else { rng.usize(1..70) };
         if rng.bool() {
             self.each((first..end).step_by(every), act);
