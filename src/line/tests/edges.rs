@@ -9,11 +9,12 @@ use crate::Semaphore;
 use crate::line::cell;
 use crate::line::cell::{Finish, Published, Visited};
 use crate::line::list::List;
+use crate::line::reclaim::Source;
 use crate::line::segment::{CELLS, Completed};
 use crate::line::{Joined, Line, Place, Registered, Verdict};
 use crate::sync::probe::count::Count;
-use crate::sync::probe::memory;
 use crate::sync::probe::steps::watched;
+use crate::sync::probe::{BATCH, memory};
 use crate::wakes::Wakes;
 
 /// Who looks in front so late that the line has gone on without it takes nothing from behind its
@@ -49,6 +50,31 @@ fn who_leaves_last_gives_a_segment_back() {
             (alive, memory::alive())
         };
         assert_eq!(retire_the_first(), (6, 6));
+        assert_eq!(retire_the_first(), (6, 5));
+        places.into_iter().for_each(|place| list.complete(place.finish()));
+    });
+}
+
+/// A segment that was handed over to a slot is given back when its owner moves on to another, before it
+/// leaves the slot.
+#[test]
+fn who_moves_on_gives_a_segment_back() {
+    memory::checked(|| {
+        let list = List::new();
+        let mut places: Vec<_> = (0..6 * CELLS).filter_map(|_| list.reserve()).collect();
+        let mut retire_the_first = || {
+            places.drain(..CELLS).for_each(|place| list.complete(place.finish()));
+            let guard = list.first();
+            let next = list.behind(guard.segment()).expect("there are six");
+            let retired = list.unlink(None, &guard).flatten().expect("finished, and first");
+            list.hazards().retire(retired);
+            let alive = memory::alive();
+            let moved = guard.move_to(Source::Next(next.segment())).expect("there is another");
+            let after = memory::alive();
+            drop(moved);
+            (alive, after)
+        };
+        assert_eq!(retire_the_first(), (6, 6), "it is kept as the spare");
         assert_eq!(retire_the_first(), (6, 5));
         places.into_iter().for_each(|place| list.complete(place.finish()));
     });
@@ -211,6 +237,25 @@ fn nobody_is_passed_over_for_nothing() {
     semaphore.add_permits(0);
     assert!(late.cell().is_open());
     [late, waits].into_iter().for_each(|place| line.complete(place.finish()));
+}
+
+/// Nor is anybody when the last unit makes the batch full.
+#[test]
+fn nobody_is_passed_over_after_the_last_unit() {
+    let line = Line::new();
+    let join = || match line.join(None, 1, Some(Waker::noop().clone())) {
+        (Joined::Waiting(place), 0) => place,
+        other => panic!("{other:?}"),
+    };
+    let served = [(); BATCH].map(|()| join());
+    let late = line.list.reserve().expect("open");
+    let waits = join();
+    assert_eq!(line.deliver(BATCH as u64, &mut Wakes::default()), 0);
+    assert!(served.iter().all(Place::is_granted));
+    assert!(late.cell().is_open());
+    served.into_iter().chain([late]).for_each(|place| line.complete(place.finish()));
+    let Verdict::Waiting(seen) = waits.check() else { panic!("it waits") };
+    assert_eq!(line.vacate(waits, seen, 0).over, 0);
 }
 
 /// The biggest request, all but filled, and filled from more than fits.
