@@ -22,7 +22,8 @@ mod tokio {
         static COUNTER: Cell<u8> = const { Cell::new(0) };
     }
 
-    /// Whether an acquire that need not wait is to [`poll`] the budget: every 32nd of a thread, so
+    /// Whether an acquire that need not wait is to [`poll`] the budget (of whatever task it is, and though
+    /// that may be exempt from it): every 32nd of a thread, so
     /// that the others cost three instructions.
     #[inline(always)]
     pub(crate) fn is_due() -> bool {

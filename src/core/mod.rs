@@ -13,7 +13,7 @@ use self::balance::{Balance, Overflow, Snapshot};
 use crate::line::{Completed, Joined, Line, Place};
 use crate::sync::const_fn;
 use crate::sync::lazy_box::LazyBox;
-use crate::wakes::{Wakes, wake_one, waking};
+use crate::wakes::{Wakes, run_one, waking};
 
 /// A semaphore without its public face.
 pub(crate) struct Core {
@@ -57,7 +57,7 @@ impl Core {
         let units = seen.owed().min(n as u64);
         let line = if units > 0 { self.line.get() } else { None };
         match line.and_then(|line| line.serve_first(units)) {
-            Some(waker) => wake_one(waker),
+            Some(waker) => run_one(|| waker.wake()),
             None => self.release_to_many(seen, n),
         }
     }

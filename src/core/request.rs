@@ -12,7 +12,7 @@ use super::balance::{Snapshot, Withdrawn, check_permits};
 use super::budget;
 use crate::error::AcquireError;
 use crate::line::{Joined, Place, Registered, Seen, Vacated, Verdict};
-use crate::wakes::waking;
+use crate::wakes::{run_one, waking};
 
 /// How far a request has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -317,7 +317,7 @@ impl Request {
             Ok((completed, waker)) => {
                 core.complete(completed);
                 // User code, last: it was our waker.
-                drop(waker);
+                run_one(|| drop(waker));
             }
             Err(place) => Self::leave_slow(core, place, seen, had, withdrawn),
         }

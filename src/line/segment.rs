@@ -112,20 +112,25 @@ impl Segment {
         self.offset as usize
     }
 
+    /// Where the cell of that number is, which is in this segment.
+    #[inline]
+    fn locate(&self, number: usize) -> *mut Cell {
+        debug_assert!((lowest(self.first())..CELLS).contains(&number));
+        let end = ptr::with_exposed_provenance_mut::<Cell>(ptr::from_ref(self).addr());
+        end.wrapping_sub(CELLS).wrapping_add(number)
+    }
+
     /// The cell of that number, which is in this segment.
     #[inline]
     pub(super) fn cell(&self, number: usize) -> &Cell {
-        debug_assert!((lowest(self.first())..CELLS).contains(&number));
-        let end = ptr::with_exposed_provenance::<Cell>(ptr::from_ref(self).addr());
-        let cell = end.wrapping_sub(CELLS).wrapping_add(number);
         // SAFETY: `allocate` has made the cells there, in the block of this segment, whose provenance it
         // has exposed; and they live as long as this.
-        unsafe { &*cell }
+        unsafe { &*self.locate(number) }
     }
 
     /// The cells of all its places.
     pub(super) fn cells(&self) -> &[Cell] {
-        let first: *const Cell = self.cell(self.first());
+        let first = self.locate(self.first());
         // SAFETY: as in `cell`, of the first and all behind it.
         unsafe { core::slice::from_raw_parts(first, CELLS - self.first()) }
     }
@@ -244,8 +249,7 @@ impl Segment {
     #[cfg(test)]
     pub(super) fn poison(&mut self) {
         use crate::sync::poison;
-        let first = ptr::from_ref(self.cell(self.first())).addr();
-        let first = ptr::with_exposed_provenance_mut::<Cell>(first);
+        let first = self.locate(self.first());
         // SAFETY: as in `cells`; and nobody looks at them any more.
         let cells = unsafe { core::slice::from_raw_parts_mut(first, CELLS - self.first()) };
         cells.iter_mut().for_each(Cell::poison);

@@ -131,9 +131,14 @@ impl Hazards {
     }
 
     /// All slots, in the order in which they were made. A block is looked for when those before it
-    /// have been seen.
+    /// have been seen, and not earlier: see *Handing over* in the README.
     fn slots(&self) -> impl Iterator<Item = &HazardSlot> {
-        let blocks = core::iter::successors(self.more.get(), |block| block.more.get());
+        let mut more = &self.more;
+        let blocks = core::iter::from_fn(move || {
+            let block = more.get()?;
+            more = &block.more;
+            Some(block)
+        });
         self.first.iter().chain(blocks.flat_map(|block| &block.slots))
     }
 
