@@ -46,7 +46,13 @@ impl List {
         &self.hazards
     }
 
-    #[cfg(all(test, semafair_loom))]
+    /// The last segment, protected.
+    #[cfg(all(test, not(any(semafair_loom, semafair_shuttle))))]
+    pub(super) fn last(&self) -> Option<Guard<'_>> {
+        self.hazards.protect(Source::Tail(&self.tail))
+    }
+
+    #[cfg(all(test, not(semafair_shuttle)))]
     pub(super) fn head(&self) -> Source<'_> {
         Source::Head(&self.head)
     }
