@@ -62,7 +62,8 @@ impl Core {
         }
     }
 
-    /// Out of line: it has a batch of wakers on its stack.
+    /// The rest of a release that does not just serve one waiter: it serves several, or none, finds too many
+    /// permits, or goes on with a close. Out of line: it has a batch of wakers on its stack.
     #[cold]
     #[inline(never)]
     fn release_to_many(&self, seen: Snapshot, n: usize) {
@@ -156,7 +157,7 @@ impl Core {
         }
     }
 
-    /// Retires the segment of a cell that was just finished, if that was the last of it.
+    /// Does what follows if the cell that was just finished was the last unfinished one of its segment.
     #[inline]
     fn complete(&self, completed: Completed) {
         if !matches!(completed, Completed::No) {

@@ -111,7 +111,7 @@ impl Request {
         if self.permits == 0 || !seen.is_open_to_waiters() {
             return self.wait_for_nothing(core, seen, cx);
         }
-        // If cloning the waker panics, drop queues the demand and cancels it at once.
+        // If cloning the waker panics, the drop of this joins the line without a waker, and leaves it.
         let demand = DemandGuard { core, request: self, seen };
         let waker = cx.waker().clone();
         mem::forget(demand);
@@ -123,7 +123,7 @@ impl Request {
                     self.place = Some(place);
                     self.stage = Stage::Waiting;
                     if core.is_closed() {
-                        return self.joined(core, 0, None, cx);
+                        return self.after_joining(core, 0, None, cx);
                     }
                     return Poll::Pending;
                 }
@@ -147,10 +147,10 @@ impl Request {
     ) -> Poll<Result<(), AcquireError>> {
         let (joined, in_hand) = core.join(seen, reserved, self.permits, Some(waker));
         let unused = self.note(joined);
-        self.joined(core, in_hand, unused, cx)
+        self.after_joining(core, in_hand, unused, cx)
     }
 
-    /// Of a request that asks for nothing, or that is refused.
+    /// Ends a request that takes no place: it asks for nothing, is refused, or panics as too much is asked for.
     #[cold]
     #[inline(never)]
     #[track_caller]
@@ -187,10 +187,10 @@ impl Request {
         unused
     }
 
-    /// Delivers what is in hand, and looks: something may have come meanwhile.
+    /// After joining: delivers what is in hand, and looks, as something may have come meanwhile.
     #[cold]
     #[inline(never)]
-    fn joined(
+    fn after_joining(
         &mut self,
         core: &Core,
         in_hand: u64,

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   head ---> [ . . . . ] ---> [ . . . . ] ---> [ . . . . ] ---> null
-//!                 ^ hint                              ^ tail: segment | places reserved
+//!                 ^ hint                              ^ tail: segment | number of the next cell
 //! ```
 //!
 //! Unlinking is Michael's: freeze the segment's `next`, then change what leads to it, the head or
@@ -61,8 +61,9 @@ impl List {
         self.tail.load()
     }
 
-    /// Gives out the next place; `None` if the line is shut. The fence of D1 is that of D2 with which
-    /// the walk begins that reads the cells.
+    /// Reserves the next place; `None` if the line is shut.
+    ///
+    /// D1 needs no fence here: a walk that reads the cells begins with one (D2).
     pub(super) fn reserve(&self) -> Option<Place> {
         let mut tail = self.tail.load();
         loop {
@@ -107,7 +108,7 @@ impl List {
         self.tail.change(full, first.next()).map(|()| first)
     }
 
-    /// Sees to it that no more places are given out. Its fence of D1 is that of [`List::reserve`].
+    /// Lets no more places be reserved. D1 needs no fence here, as in [`List::reserve`].
     ///
     /// Transition: `tail -> tail, SHUT` (closer). It cannot fail.
     pub(super) fn shut(&self) {

@@ -165,7 +165,7 @@ impl Line {
         vacated
     }
 
-    /// Retires the segment if its last cell was just finished.
+    /// Does what follows if the cell that was just finished was the last unfinished one of its segment.
     pub(crate) fn complete(&self, completed: Completed) {
         self.list.complete(completed);
     }

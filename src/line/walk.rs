@@ -112,7 +112,7 @@ impl<'a> Delivery<'a> {
         }
         dekker();
         let shut = list.tail().is_shut();
-        // What has no room here is not for those who are late.
+        // More than OPEN can hold is asked for by somebody who has published further on.
         if self.units == 0 && !shut && no_one_published_behind(list, segment, index) {
             return Visit::Stop(Stop::Done);
         }
@@ -126,11 +126,11 @@ impl<'a> Delivery<'a> {
     }
 }
 
-/// Whether nobody has published behind a cell. Those who took places there, if any, are told to look
-/// at what lies in it before they do.
+/// Whether nobody has published behind a cell. Whoever has reserved a place there is told, by the LOOK
+/// mark, to look in front once more before it publishes.
 ///
-/// Without that they would have to be passed over. They would take other places, perhaps be late
-/// there, too, and so on, and none of them or of the deliverers would come to an end.
+/// Without that the line would go on without these places. Their owners would reserve others, not have
+/// published there either, and so on, and neither they nor the deliverers would come to an end.
 fn no_one_published_behind(list: &List, segment: &Segment, index: usize) -> bool {
     let mut further: Option<Guard<'_>> = None;
     let mut index = index + 1;

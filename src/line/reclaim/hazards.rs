@@ -131,7 +131,7 @@ impl Hazards {
     }
 
     /// All slots, in the order in which they were made. A block is looked for when those before it
-    /// have been seen, and not earlier: see *Handing over* in the README.
+    /// have been seen, and not earlier: see D2 and *Handing over* in the README.
     fn slots(&self) -> impl Iterator<Item = &HazardSlot> {
         let mut more = &self.more;
         let blocks = core::iter::from_fn(move || {
@@ -282,7 +282,7 @@ impl Guard<'_> {
     /// What is protected.
     #[inline]
     pub(in crate::line) fn segment(&self) -> &Segment {
-        // SAFETY: `validate` was true: the source led here after the hazard was set, so whoever
+        // SAFETY: by `validate` or `try_protect`, the source led here after the hazard was set, so whoever
         // retires this segment reads the hazard and does not free it (D2).
         unsafe { self.segment.as_ref() }
     }
