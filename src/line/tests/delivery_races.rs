@@ -45,17 +45,17 @@ fn served(line: &Line, places: Vec<Place>) -> usize {
 fn the_usual_delivery_against_close() {
     check(|| {
         let (line, places) = waiting(3);
-        let closer = line.clone();
+        let deliverer = line.clone();
         let t = thread::spawn(move || {
             slots::begin_at(1);
-            waking(|wakes| {
-                while !closer.close(wakes).1 {
-                    wakes.wake()
-                }
-            });
+            usize::from(deliverer.serve_first(1).is_some())
         });
-        let woken = usize::from(line.serve_first(1).is_some());
-        t.join().unwrap();
+        waking(|wakes| {
+            while !line.close(wakes).1 {
+                wakes.wake()
+            }
+        });
+        let woken = t.join().unwrap();
         assert_eq!(served(&line, places), woken);
     });
 }
@@ -72,10 +72,10 @@ fn the_usual_delivery_against_another() {
         let deliverer = line.clone();
         let t = thread::spawn(move || {
             slots::begin_at(1);
-            deliverer.deliver(2, &mut Wakes::default())
+            usize::from(deliverer.serve_first(1).is_some())
         });
-        let woken = usize::from(line.serve_first(1).is_some());
-        assert_eq!(t.join().unwrap(), 0);
+        assert_eq!(line.deliver(2, &mut Wakes::default()), 0);
+        let woken = t.join().unwrap();
         assert_eq!(served(&line, places), 2 + woken);
     });
 }
