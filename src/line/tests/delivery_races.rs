@@ -1,15 +1,14 @@
 //! The usual delivery, of one attempt, beside a walk of another thread. It gives up where its hazard slot is
-//! taken, so each of the two begins at a slot of its own. Models for loom.
+//! taken, so each of the two begins at a slot of its own. A model for loom.
 
 use core::task::Waker;
 use std::sync::Arc;
 use std::vec::Vec;
 
 use crate::core::tests::models::{check, thread};
-use crate::line::segment::CELLS;
 use crate::line::{Joined, Line, Place, Verdict};
 use crate::sync::probe::slots;
-use crate::wakes::{Wakes, waking};
+use crate::wakes::waking;
 
 /// A line of so many who wait, with hazard slots for two threads.
 fn waiting(n: usize) -> (Arc<Line>, Vec<Place>) {
@@ -57,25 +56,5 @@ fn the_usual_delivery_against_close() {
         });
         let woken = t.join().unwrap();
         assert_eq!(served(&line, places), woken);
-    });
-}
-
-/// The other goes on from the first segment, and frees it.
-#[test]
-fn the_usual_delivery_against_another() {
-    check(|| {
-        let (line, mut places) = waiting(CELLS + 2);
-        for place in places.drain(..CELLS - 1) {
-            let Verdict::Waiting(seen) = place.check() else { panic!("nothing has come") };
-            assert_eq!(line.vacate(place, seen, 0).over, 0);
-        }
-        let deliverer = line.clone();
-        let t = thread::spawn(move || {
-            slots::begin_at(1);
-            usize::from(deliverer.serve_first(1).is_some())
-        });
-        assert_eq!(line.deliver(2, &mut Wakes::default()), 0);
-        let woken = t.join().unwrap();
-        assert_eq!(served(&line, places), 2 + woken);
     });
 }
