@@ -19,7 +19,7 @@ use std::boxed::Box;
 use super::pool::{Spare, allocate, free};
 use crate::line::position::Tail;
 use crate::line::segment::{CELLS, FIRST_CELLS, Retired, Segment};
-use crate::sync::probe::{FIRST_HAZARDS, MORE_HAZARDS, SPREADS_HAZARDS};
+use crate::sync::probe::{self, FIRST_HAZARDS, MORE_HAZARDS};
 use crate::sync::{AcqRel, AtomicPtr, Relaxed, Release, SeqCst, const_fn, dekker, seeded};
 use crate::wakes::waking;
 
@@ -173,7 +173,7 @@ impl Hazards {
     pub(in crate::line) fn try_protect(&self, source: Source<'_>) -> Option<Guard<'_>> {
         let segment = source.read()?;
         let slot = match self.more.get() {
-            None => &self.first[0],
+            None => &self.first[slot_hint() % FIRST_HAZARDS],
             Some(block) => &block.slots[slot_hint() % MORE_HAZARDS],
         };
         if !slot.claim(segment) {
@@ -260,8 +260,8 @@ impl Hazards {
 /// A number that tends to differ from thread to thread, and to stay for a thread.
 #[inline]
 fn slot_hint() -> usize {
-    if !SPREADS_HAZARDS {
-        return 0;
+    if let Some(slot) = probe::slot_hint() {
+        return slot;
     }
     let here = 0_u8;
     // Stacks are some pages apart; a multiplication by 2^32 / phi mixes what is above.

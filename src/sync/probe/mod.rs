@@ -4,6 +4,8 @@
 pub(crate) mod count;
 #[cfg(test)]
 pub(crate) mod memory;
+#[cfg(all(test, semafair_loom))]
+pub(crate) mod slots;
 #[cfg(all(test, not(any(semafair_loom, semafair_shuttle))))]
 pub(crate) mod steps;
 
@@ -41,9 +43,15 @@ pub(crate) const FIRST_HAZARDS: usize = tested(2, 1);
 /// Hazard slots of a block that is made when those are taken.
 pub(crate) const MORE_HAZARDS: usize = tested(2, 8);
 
-/// Whether threads begin to look for a hazard slot at different ones. A model must do the same in each
-/// run, and threads that meet in a slot are what it tests.
-pub(crate) const SPREADS_HAZARDS: bool = !cfg!(test);
+/// The hazard slot at which this thread begins to look for a free one, if that is not left to its stack. A
+/// model must do the same in each run; and threads that meet in a slot are what most of them test.
+#[inline(always)]
+pub(crate) fn slot_hint() -> Option<usize> {
+    #[cfg(all(test, semafair_loom))]
+    return Some(slots::hint());
+    #[cfg(not(all(test, semafair_loom)))]
+    if cfg!(test) { Some(0) } else { None }
+}
 
 /// Whether a retired segment is kept for the next use. Sanitizers are built to keep none, as they see who
 /// uses what was freed, and not what was kept. The tests see both, by the poison.
