@@ -1,14 +1,15 @@
-//! The segments of a line, linked: giving out places, appending, unlinking.
+//! The linked segments of a line: places are reserved, segments appended and unlinked.
 //!
 //! ```text
 //!   head ---> [ . . . . ] ---> [ . . . . ] ---> [ . . . . ] ---> null
 //!                 ^ hint                              ^ tail: segment | places reserved
 //! ```
 //!
-//! Unlinking is Michael's: freeze the segment's `next`, then change what leads to it, the head or
-//! the `next` before, and whoever succeeds has unlinked it. At the head that is done as soon as
-//! all cells of a segment are satisfied; in the middle by a [`List::sweep`], when a third of the
-//! linked segments are finished. Anybody may, at any time, and nobody waits for another.
+//! Segments are unlinked in Michael's way: freeze the segment's `next`, then change the pointer that leads to the
+//! segment, which is the head or the `next` before it. The thread whose change succeeds has unlinked it.
+//! A delivery unlinks at the head, when it goes on behind a segment whose cells are all satisfied. A
+//! [`List::sweep`] unlinks in the middle, when a third of the linked segments are finished. Any thread may
+//! do so at any time, and none waits for another.
 
 use core::ptr::NonNull;
 
@@ -22,10 +23,10 @@ pub(super) struct List {
     head: Head,
     tail: Tail,
     hazards: Hazards,
-    /// Segments linked.
+    /// How many segments are linked.
     linked: AtomicIsize,
-    /// Segments that are finished and linked. Both counts are for [`List::is_sparse`] alone, and
-    /// may run ahead or behind while somebody is between a step and its count.
+    /// How many of them are finished. Both counts are for [`List::is_sparse`] alone. They may be too high or
+    /// too low while a thread is between a step and its count.
     finished: AtomicIsize,
 }
 
@@ -55,8 +56,8 @@ impl List {
         self.tail.load()
     }
 
-    /// Gives out the next place; `None` if the line is shut. The fence of D1 is that of D2 with which
-    /// the walk begins that reads the cells.
+    /// Reserves the next place; `None` if the line is shut. The walk that then reads the cells begins with
+    /// the fence of D2, which serves for D1, too.
     pub(super) fn reserve(&self) -> Option<Place> {
         let mut tail = self.tail.load();
         loop {
@@ -75,7 +76,7 @@ impl List {
         }
     }
 
-    /// [`List::reserve`], once, where the segment has another place; otherwise nothing was done.
+    /// One attempt at [`List::reserve`], if the segment has another place; otherwise nothing was done.
     #[inline]
     pub(super) fn try_reserve(&self) -> Option<Place> {
         let tail = self.tail.load();
@@ -83,8 +84,8 @@ impl List {
         reserved.then(|| Place::new(tail))
     }
 
-    /// Gives out the first place of the segment behind a full one; otherwise says where the tail
-    /// is that is no longer `full`.
+    /// Reserves the first place of the segment behind a full one. `Err` with the tail if that is not
+    /// `full` any more.
     #[cold]
     fn reserve_in_next(&self, full: Position) -> Result<Position, Position> {
         let Some(guard) = self.hazards.protect(Source::Tail(&self.tail)) else {
@@ -97,11 +98,11 @@ impl List {
             return Err(tail);
         }
         let first = Position::new(self.next_or_new(guard.segment()), 0);
-        // Still under the guard, or the address could be used again here.
+        // Still under the guard, so that `full` cannot be the address of another segment.
         self.tail.change(full, first.next()).map(|()| first)
     }
 
-    /// Sees to it that no more places are given out. Its fence of D1 is that of [`List::reserve`].
+    /// Shuts the tail: no more places are reserved. For the fence of D1, see [`List::reserve`].
     ///
     /// Transition: `tail -> tail, SHUT` (closer). It cannot fail.
     pub(super) fn shut(&self) {
@@ -114,7 +115,7 @@ impl List {
         }
     }
 
-    /// The first segment, protected, unless something is in the way; see [`Hazards::try_protect`].
+    /// One attempt at [`List::first`]; see [`Hazards::try_protect`].
     #[inline]
     pub(super) fn try_first(&self) -> Option<Guard<'_>> {
         self.hazards.try_protect(Source::Head(&self.head))
@@ -128,13 +129,13 @@ impl List {
         }
     }
 
-    /// The segment behind another, protected; `None` if there is none, or that is on its way out.
+    /// The segment behind another, protected; `None` if there is none, or `segment` is being unlinked.
     pub(super) fn behind(&self, segment: &Segment) -> Option<Guard<'_>> {
         self.hazards.protect(Source::Next(segment))
     }
 
-    /// Goes on from a first segment of which all cells are satisfied to what is first then; `None`
-    /// if the line is shut and ends there.
+    /// Unlinks a first segment whose cells are all satisfied, and protects the segment that is first then.
+    /// `None` if the line is shut and ends there.
     #[cold]
     pub(super) fn advance<'a>(&'a self, guard: Guard<'a>) -> Option<Guard<'a>> {
         let segment = guard.segment();
@@ -149,7 +150,7 @@ impl List {
         first
     }
 
-    /// Retires the segment if its last cell was just finished, or sweeps if that pays.
+    /// If the cell that was just finished was the last of its segment: retires that, or sweeps if that pays.
     #[inline]
     pub(super) fn complete(&self, completed: Completed) {
         if !matches!(completed, Completed::No) {
@@ -164,7 +165,7 @@ impl List {
             Completed::Unlinked(_) if seeded::LEAK => {}
             Completed::Unlinked(retired) => self.hazards.retire(retired),
             Completed::Linked => {
-                // ORDERING: Relaxed. Pairs with nothing: a count for a rule of thumb.
+                // ORDERING: Relaxed. Pairs with nothing: the counts may be out of date.
                 self.finished.fetch_add(1, Relaxed);
                 if self.is_sparse() {
                     self.sweep();
@@ -173,8 +174,8 @@ impl List {
         }
     }
 
-    /// Whether a sweep pays: it passes over all linked segments, and unlinks a third of them. Of
-    /// two, the first is left to the next delivery, and the last to the next who joins.
+    /// Whether a sweep pays: it visits all linked segments, and should unlink a third of them. If only two are
+    /// linked, there is nothing in the middle.
     fn is_sparse(&self) -> bool {
         // ORDERING: Relaxed. Pairs with nothing, as in `complete_slow`.
         let finished = self.finished.load(Relaxed);
@@ -183,7 +184,7 @@ impl List {
         linked > 2 && finished * 3 >= linked
     }
 
-    /// What follows a segment of which all places are reserved.
+    /// The segment behind one whose places are all reserved; appended if there is none.
     fn next_or_new(&self, segment: &Segment) -> *mut Segment {
         if segment.next().0.is_null() && self.hazards.append_to(segment) {
             // ORDERING: Relaxed. Pairs with nothing, as in `complete_slow`.
@@ -192,8 +193,8 @@ impl List {
         segment.next().0
     }
 
-    /// Moves the tail off a segment of which all places are reserved, as it is to be unlinked;
-    /// `false` if the line is shut and ends there.
+    /// Moves the tail off a segment whose places are all reserved, before that is unlinked. `false` if the
+    /// line is shut and ends there.
     fn leave_tail(&self, segment: &Segment) -> bool {
         let here = core::ptr::from_ref(segment).cast_mut();
         let tail = self.tail.load();
@@ -207,12 +208,12 @@ impl List {
         let next = Position::new(self.next_or_new(segment), 0);
         match self.tail.change(tail, next) {
             Ok(()) => true,
-            // Moved on by somebody else, or shut.
+            // Another thread moved it on, or shut it.
             Err(now) => now.segment() != here,
         }
     }
 
-    /// Counts a segment as unlinked; whoever unlinked it is here.
+    /// Notes that the caller has unlinked a segment.
     fn unlinked(&self, segment: NonNull<Segment>) -> Option<Retired> {
         // ORDERING: Relaxed. Pairs with nothing, as in `complete_slow`.
         self.linked.fetch_sub(1, Relaxed);
@@ -226,8 +227,8 @@ impl List {
 
     /// Unlinks all finished segments but the last.
     ///
-    /// Two guards go hand over hand. Where what leads on has changed under them, somebody else
-    /// has unlinked something, and it starts again.
+    /// Two guards move on hand over hand. If a pointer that they follow has changed, another thread has
+    /// unlinked a segment, and the sweep starts again.
     #[cold]
     fn sweep(&self) {
         'again: loop {
@@ -264,7 +265,7 @@ impl List {
         }
     }
 
-    /// Unlinks the segment after `before`, or the first; `None` if it is not there any more.
+    /// Unlinks the segment behind `before`, or the first; `None` if it does not stand there any more.
     pub(super) fn unlink(
         &self,
         before: Option<&Guard<'_>>,
