@@ -174,8 +174,8 @@ impl List {
         }
     }
 
-    /// Whether a sweep pays: it visits all linked segments, and should unlink a third of them. If only two are
-    /// linked, there is nothing in the middle.
+    /// Whether a sweep pays: it visits all linked segments, and should unlink a third of them. With two
+    /// it does not: the next delivery unlinks the first, and the last is never unlinked.
     fn is_sparse(&self) -> bool {
         // ORDERING: Relaxed. Pairs with nothing, as in `complete_slow`.
         let finished = self.finished.load(Relaxed);

@@ -111,7 +111,7 @@ impl<'a> Delivery<'a> {
         }
         dekker();
         let shut = list.tail().is_shut();
-        // Units that have no room here belong to a waiter behind.
+        // Units that have no room here are not for owners that have not published.
         if self.units == 0 && !shut && no_one_published_behind(list, segment, index) {
             return Visit::Stop(Stop::Done);
         }
@@ -151,7 +151,7 @@ fn no_one_published_behind(list: &List, segment: &Segment, index: usize) -> bool
                 index = next.segment().first();
                 further = Some(next);
             }
-            // The segment is being unlinked, so all its owners have published or left.
+            // The segment is being unlinked, so all its cells are satisfied.
             None => return false,
         }
     }
