@@ -10,8 +10,8 @@
 //!    | |  join, no waker       |  | '-------------------------------------------> VOID(r)
 //!    | | join: c >= n          |  '-- leave, nothing on its way -----> GONE    (closer wakes)
 //!    | '--------> GONE         |
-//!    | deliver, close          '-- leave: SINK(s) -- deliver: s units vanish; close --> GONE
-//!    v
+//!    | deliver, close,         '-- leave: SINK(s) -- deliver: s units vanish; close --> GONE
+//!    v  join behind
 //!  SKIPPED                      DONE, VOID, SKIPPED -- finish (owner of the place) ----> GONE
 //! ```
 //!
