@@ -11,8 +11,8 @@ use crate::sync::probe::BATCH;
 
 /// Wakers to wake, which are woken when this is dropped. [`waking`] makes it.
 ///
-/// If user code that it runs panics, the first panic comes out of the drop, after everything else was
-/// done. It is swallowed if the thread is panicking already.
+/// If user code that it runs panics, the first panic comes out of the drop, after everything else
+/// was done. It is swallowed if the thread is panicking already.
 #[derive(Debug, Default)]
 pub(crate) struct Wakes {
     batch: ArrayVec<Waker, BATCH>,

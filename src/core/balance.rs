@@ -5,9 +5,9 @@
 //!    |. closed, free .|..|.....|.owed.|.. free ..|..........|
 //! ```
 //!
-//! Zero or more is the number of free permits. Below zero is the number of units that waiters have asked for
-//! and that are not on their way yet (I1 in `line/README.md`). Closing subtracts 12 times 2^59, so that
-//! one signed comparison tells a plain success from everything else, closed included.
+//! Zero or more is the number of free permits. Below zero is the number of units that waiters have
+//! asked for and that are not on their way yet (I1 in `line/README.md`). Closing subtracts 12 times
+//! 2^59, so that one signed comparison tells a plain success from everything else, closed included.
 //!
 //! Once closed, the word is a signed count: nobody waits any more, and nothing is owed. It is
 //! below the closed zero while a refused acquire has not put back what it took.
@@ -18,11 +18,12 @@ use crate::sync::{AcqRel, Acquire, AtomicI64, Relaxed, const_fn, seeded};
 
 /// What closing subtracts.
 const CLOSED: i64 = 12 << 59;
-/// Below this the word is closed. Neither an open nor a closed word reaches it. The highest closed word is -4
-/// times 2^59: as many permits are free as there can be, and as many again were released that are too many.
+/// Below this the word is closed. Neither an open nor a closed word reaches it. The highest closed
+/// word is -4 times 2^59: as many permits are free as there can be, and as many again were released
+/// that are too many.
 const CLOSED_BELOW: i64 = -(3 << 59);
-/// An acquire that finds more units owed than this panics. To get from here to [`CLOSED_BELOW`], 2^28
-/// requests of the largest size would have to subtract at the same instant.
+/// An acquire that finds more units owed than this panics. To get from here to [`CLOSED_BELOW`],
+/// 2^28 requests of the largest size would have to subtract at the same instant.
 const MOST_OWED: i64 = 1 << 59;
 
 /// The most permits there can be: tokio's limit, so that code moves over unchanged.
@@ -86,8 +87,8 @@ impl Snapshot {
         if self.0 < 0 && !self.is_closed() { self.0.unsigned_abs() } else { 0 }
     }
 
-    /// Whether a waiter may be added: the semaphore is open, and so little is owed that one more waiter
-    /// cannot take the word out of its range.
+    /// Whether a waiter may be added: the semaphore is open, and so little is owed that one more
+    /// waiter cannot take the word out of its range.
     #[inline]
     pub(crate) fn is_open_to_waiters(self) -> bool {
         self.0 >= -MOST_OWED
@@ -121,8 +122,8 @@ impl Overflow {
 pub(crate) enum Withdrawn {
     /// The demand is removed, and none of its units was on its way.
     Whole,
-    /// The demand is removed. `swallow` of its units were on their way already. They count as free from
-    /// now on, and must vanish where they arrive.
+    /// The demand is removed. `swallow` of its units were on their way already. They count as free
+    /// from now on, and must vanish where they arrive.
     Part { swallow: u32 },
     /// The semaphore is closed, which has removed the demand.
     Closed,
@@ -130,14 +131,15 @@ pub(crate) enum Withdrawn {
 
 /// The word.
 ///
-/// Every change is `AcqRel` and every load `Acquire`. So acquire, release and close stand in one total order,
-/// in which each sees what the operations before it saw, a failed `try_acquire` included. The
-/// line's steps for a waiter continue that order from cell to cell.
+/// Every change is `AcqRel` and every load `Acquire`. So acquire, release and close stand in one
+/// total order, in which each sees what the operations before it saw, a failed `try_acquire`
+/// included. The line's steps for a waiter continue that order from cell to cell.
 pub(crate) struct Balance(AtomicI64);
 
 impl Balance {
     const_fn! {
-        /// With the given number of free permits: at most [`MAX_PERMITS`], which the caller has checked.
+        /// With the given number of free permits: at most [`MAX_PERMITS`], which the caller has
+        /// checked.
         #[expect(clippy::cast_possible_wrap, reason = "at most 2^61 - 1")]
         pub(crate) const fn new(permits: usize) -> Self {
             Self(AtomicI64::new(permits as i64))
@@ -163,8 +165,8 @@ impl Balance {
         Snapshot(self.0.load(Acquire))
     }
 
-    /// Takes `n` permits if that many are free and nobody waits. `Err` if not: then `n` units are asked for
-    /// all the same, and the caller must join the line, or, if closed, put them back.
+    /// Takes `n` permits if that many are free and nobody waits. `Err` if not: then `n` units are
+    /// asked for all the same, and the caller must join the line, or, if closed, put them back.
     ///
     /// ```text
     /// count -> count - n
@@ -177,7 +179,8 @@ impl Balance {
         if old >= i64::from(n) { Ok(()) } else { Err(Snapshot(old)) }
     }
 
-    /// Takes `n` permits if that many are free and nobody waits. `Err` if not: then nothing was done.
+    /// Takes `n` permits if that many are free and nobody waits. `Err` if not: then nothing was
+    /// done.
     ///
     /// ```text
     /// count -> count - n     if open and count >= n
@@ -194,8 +197,8 @@ impl Balance {
         }
     }
 
-    /// Gives `n` permits back. `Err` if the caller has more to do: the semaphore was closed, units were owed
-    /// to waiters, or there are too many permits (see [`Balance::overflows`]).
+    /// Gives `n` permits back. `Err` if the caller has more to do: the semaphore was closed, units
+    /// were owed to waiters, or there are too many permits (see [`Balance::overflows`]).
     ///
     /// ```text
     /// count -> count + n
@@ -207,8 +210,9 @@ impl Balance {
             // ORDERING: Relaxed. The bug.
             self.0.fetch_add(n, Relaxed)
         } else {
-            // ORDERING: AcqRel. Pairs with `take` and `try_take`: they see what was done under these
-            // permits. Acquire: a deliverer's steps come after those of the waiters it serves.
+            // ORDERING: AcqRel. Pairs with `take` and `try_take`: they see what was done under
+            // these permits. Acquire: a deliverer's steps come after those of the waiters it
+            // serves.
             self.0.fetch_add(n, AcqRel)
         };
         #[expect(clippy::cast_sign_loss, reason = "one comparison: neither negative nor too many")]
@@ -250,8 +254,8 @@ impl Balance {
     /// count -> count + missing     if open
     /// ```
     ///
-    /// It cannot be a plain addition as in `give`: a close removes all demand, and units that were removed
-    /// must not be counted as free a second time.
+    /// It cannot be a plain addition as in `give`: a close removes all demand, and units that were
+    /// removed must not be counted as free a second time.
     #[inline]
     pub(crate) fn withdraw(&self, missing: u32) -> Withdrawn {
         let missing = i64::from(missing);
@@ -285,7 +289,8 @@ impl Balance {
         let _closed = self.update(closed);
     }
 
-    /// Adds to the count of a closed semaphore. Negative if units that were counted as free never came.
+    /// Adds to the count of a closed semaphore. Negative if units that were counted as free never
+    /// came.
     pub(crate) fn adjust_closed(&self, units: i64) {
         if units != 0 {
             // ORDERING: AcqRel, as in `give`.
@@ -294,8 +299,9 @@ impl Balance {
         }
     }
 
-    /// Changes the word to what `next` makes of it. If another thread was first, `next` is asked again.
-    /// `Ok` has the word before the change, and `Err` the word for which `next` returned `None`.
+    /// Changes the word to what `next` makes of it. If another thread was first, `next` is asked
+    /// again. `Ok` has the word before the change, and `Err` the word for which `next` returned
+    /// `None`.
     #[inline(always)]
     fn update(&self, next: impl Fn(Snapshot) -> Option<i64>) -> Result<Snapshot, Snapshot> {
         let mut seen = self.load();

@@ -68,7 +68,8 @@ impl Core {
         waking(|wakes| self.settle(seen, n, wakes));
     }
 
-    /// Delivers units that are owed and gives back `permits`. The last waiters served are woken later, by `wakes`.
+    /// Delivers units that are owed and gives back `permits`. The last waiters served are woken
+    /// later, by `wakes`.
     fn pass_on(&self, owed: u64, permits: u32, wakes: &mut Wakes) {
         if owed > 0 {
             self.deliver(owed, wakes);
@@ -81,8 +82,8 @@ impl Core {
         }
     }
 
-    /// Does what an addition of `n` permits owes, if it found the balance as `seen`: deliver, undo an
-    /// overflow, or help with a close.
+    /// Does what an addition of `n` permits owes, if it found the balance as `seen`: deliver, undo
+    /// an overflow, or help with a close.
     fn settle(&self, seen: Snapshot, n: usize, wakes: &mut Wakes) {
         let units = seen.owed().min(n as u64);
         if units > 0 {
@@ -96,7 +97,8 @@ impl Core {
         }
     }
 
-    /// Delivers units that are owed. If the line is shut, units that nobody waits for are counted as free.
+    /// Delivers units that are owed. If the line is shut, units that nobody waits for are counted
+    /// as free.
     pub(crate) fn deliver(&self, units: u64, wakes: &mut Wakes) {
         let back = match self.line.get_or_init(Line::new) {
             Some(line) => line.deliver(units, wakes),
@@ -107,12 +109,12 @@ impl Core {
         }
     }
 
-    /// Asks for `units` in the line, at a place that [`Line::try_join`] has `reserved`, or at the next. The
-    /// balance was `seen` before. Also says how many units the caller must deliver; some of them may be
-    /// for this very place.
+    /// Asks for `units` in the line, at a place that [`Line::try_join`] has `reserved`, or at the
+    /// next. The balance was `seen` before. Also says how many units the caller must deliver; some
+    /// of them may be for this very place.
     ///
-    /// What was free goes to the head of the line, too. If two waiters each kept a part of what they
-    /// need, neither would ever have all.
+    /// What was free goes to the head of the line, too. If two waiters each kept a part of what
+    /// they need, neither would ever have all.
     fn join(
         &self,
         seen: Snapshot,
@@ -135,7 +137,8 @@ impl Core {
         }
     }
 
-    /// Goes on with a close until all waiters are refused, as the thread that began it may be stopped.
+    /// Goes on with a close until all waiters are refused, as the thread that began it may be
+    /// stopped.
     #[cold]
     pub(crate) fn help_close(&self, wakes: &mut Wakes) {
         if let Some(line) = self.line.get() {

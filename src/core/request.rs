@@ -1,7 +1,7 @@
 //! One request for permits, from its first poll to its end: the protocol between balance and line.
 //!
-//! `#[cold]`, here and elsewhere, does not say that a call is rare. It keeps the function from being
-//! inlined into the path of a request that need not wait.
+//! `#[cold]`, here and elsewhere, does not say that a call is rare. It keeps the function from
+//! being inlined into the path of a request that need not wait.
 
 use core::fmt;
 use core::mem;
@@ -84,7 +84,8 @@ impl Request {
         }
     }
 
-    /// Ends without a wait, as granted or refused. If the task must yield first, this is kept for the next poll.
+    /// Ends without a wait, as granted or refused. If the task must yield first, this is kept for
+    /// the next poll.
     #[cold]
     #[inline(never)]
     fn end(&mut self, end: Stage, cx: &mut Context<'_>) -> Poll<Result<(), AcquireError>> {
@@ -291,11 +292,12 @@ impl Request {
 
     /// Leaves the line.
     ///
-    /// 1. Read how many units are missing. If none is, release all permits. If the line was closed, release
-    ///    those that the waiter had.
-    /// 2. Withdraw the missing units from the balance. Of these, `swallow` are on their way already.
-    /// 3. Leave the place, with a SINK for those that are still to come. Deliver units that came beyond
-    ///    `swallow`.
+    /// 1. Read how many units are missing. If none is, release all permits. If the line was closed,
+    ///    release those that the waiter had.
+    /// 2. Withdraw the missing units from the balance. Of these, `swallow` are on their way
+    ///    already.
+    /// 3. Leave the place, with a SINK for those that are still to come. Deliver units that came
+    ///    beyond `swallow`.
     /// 4. Release what the waiter had in step 1.
     ///
     /// No step waits for another thread; I1 is all that is needed.
@@ -363,7 +365,8 @@ impl Request {
     }
 }
 
-/// A demand that is in the balance and not in the line yet. Its drop queues the demand and cancels it at once.
+/// A demand that is in the balance and not in the line yet. Its drop queues the demand and cancels
+/// it at once.
 struct DemandGuard<'a> {
     core: &'a Core,
     request: &'a mut Request,

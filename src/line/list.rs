@@ -5,11 +5,11 @@
 //!                 ^ hint                              ^ tail: segment | places reserved
 //! ```
 //!
-//! Segments are unlinked in Michael's way: freeze the segment's `next`, then change the pointer that leads to the
-//! segment, which is the head or the `next` before it. The thread whose change succeeds has unlinked it.
-//! A delivery unlinks at the head, when it goes on behind a segment whose cells are all satisfied. A
-//! [`List::sweep`] unlinks in the middle, when a third of the linked segments are finished. Any thread may
-//! do so at any time, and none waits for another.
+//! Segments are unlinked in Michael's way: freeze the segment's `next`, then change the pointer
+//! that leads to the segment, which is the head or the `next` before it. The thread whose change
+//! succeeds has unlinked it. A delivery unlinks at the head, when it goes on behind a segment whose
+//! cells are all satisfied. A [`List::sweep`] unlinks in the middle, when a third of the linked
+//! segments are finished. Any thread may do so at any time, and none waits for another.
 
 use core::ptr::NonNull;
 
@@ -25,8 +25,8 @@ pub(super) struct List {
     hazards: Hazards,
     /// How many segments are linked.
     linked: AtomicIsize,
-    /// How many of them are finished. Both counts are for [`List::is_sparse`] alone. They may be too high or
-    /// too low while a thread is between a step and its count.
+    /// How many of them are finished. Both counts are for [`List::is_sparse`] alone. They may be
+    /// too high or too low while a thread is between a step and its count.
     finished: AtomicIsize,
 }
 
@@ -56,8 +56,8 @@ impl List {
         self.tail.load()
     }
 
-    /// Reserves the next place; `None` if the line is shut. The walk that then reads the cells begins with
-    /// the fence of D2, which serves for D1, too.
+    /// Reserves the next place; `None` if the line is shut. The walk that then reads the cells
+    /// begins with the fence of D2, which serves for D1, too.
     pub(super) fn reserve(&self) -> Option<Place> {
         let mut tail = self.tail.load();
         loop {
@@ -76,7 +76,8 @@ impl List {
         }
     }
 
-    /// One attempt at [`List::reserve`], if the segment has another place; otherwise nothing was done.
+    /// One attempt at [`List::reserve`], if the segment has another place; otherwise nothing was
+    /// done.
     #[inline]
     pub(super) fn try_reserve(&self) -> Option<Place> {
         let tail = self.tail.load();
@@ -84,15 +85,15 @@ impl List {
         reserved.then(|| Place::new(tail))
     }
 
-    /// Reserves the first place of the segment behind a full one. `Err` with the tail if that is not
-    /// `full` any more.
+    /// Reserves the first place of the segment behind a full one. `Err` with the tail if that is
+    /// not `full` any more.
     #[cold]
     fn reserve_in_next(&self, full: Position) -> Result<Position, Position> {
         let Some(guard) = self.hazards.protect(Source::Tail(&self.tail)) else {
             unreachable!("the tail is never null");
         };
-        // ABA: the address in `full` may have been freed and used again. Under the guard, check that the
-        // tail is still in the protected segment.
+        // ABA: the address in `full` may have been freed and used again. Under the guard, check
+        // that the tail is still in the protected segment.
         let tail = self.tail.load();
         if tail != full || tail.segment() != guard.pointer().as_ptr() {
             return Err(tail);
@@ -129,13 +130,14 @@ impl List {
         }
     }
 
-    /// The segment behind another, protected; `None` if there is none, or `segment` is being unlinked.
+    /// The segment behind another, protected; `None` if there is none, or `segment` is being
+    /// unlinked.
     pub(super) fn behind(&self, segment: &Segment) -> Option<Guard<'_>> {
         self.hazards.protect(Source::Next(segment))
     }
 
-    /// Unlinks a first segment whose cells are all satisfied, and protects the segment that is first then.
-    /// `None` if the line is shut and ends there.
+    /// Unlinks a first segment whose cells are all satisfied, and protects the segment that is
+    /// first then. `None` if the line is shut and ends there.
     #[cold]
     pub(super) fn advance<'a>(&'a self, guard: Guard<'a>) -> Option<Guard<'a>> {
         let segment = guard.segment();
@@ -150,7 +152,8 @@ impl List {
         first
     }
 
-    /// If the cell that was just finished was the last of its segment: retires that, or sweeps if that pays.
+    /// If the cell that was just finished was the last of its segment: retires that, or sweeps if
+    /// that pays.
     #[inline]
     pub(super) fn complete(&self, completed: Completed) {
         if !matches!(completed, Completed::No) {
@@ -174,8 +177,8 @@ impl List {
         }
     }
 
-    /// Whether a sweep pays: it visits all linked segments, and should unlink a third of them. With two
-    /// it does not: the next delivery unlinks the first, and the last is never unlinked.
+    /// Whether a sweep pays: it visits all linked segments, and should unlink a third of them. With
+    /// two it does not: the next delivery unlinks the first, and the last is never unlinked.
     fn is_sparse(&self) -> bool {
         // ORDERING: Relaxed. Pairs with nothing, as in `complete_slow`.
         let finished = self.finished.load(Relaxed);
@@ -193,8 +196,8 @@ impl List {
         segment.next().0
     }
 
-    /// Moves the tail off a segment whose places are all reserved, before that is unlinked. `false` if the
-    /// line is shut and ends there.
+    /// Moves the tail off a segment whose places are all reserved, before that is unlinked. `false`
+    /// if the line is shut and ends there.
     fn leave_tail(&self, segment: &Segment) -> bool {
         let here = core::ptr::from_ref(segment).cast_mut();
         let tail = self.tail.load();
@@ -227,8 +230,8 @@ impl List {
 
     /// Unlinks all finished segments but the last.
     ///
-    /// Two guards move on hand over hand. If a pointer that they follow has changed, another thread has
-    /// unlinked a segment, and the sweep starts again.
+    /// Two guards move on hand over hand. If a pointer that they follow has changed, another thread
+    /// has unlinked a segment, and the sweep starts again.
     #[cold]
     fn sweep(&self) {
         'again: loop {
@@ -265,7 +268,8 @@ impl List {
         }
     }
 
-    /// Unlinks the segment behind `before`, or the first; `None` if it does not stand there any more.
+    /// Unlinks the segment behind `before`, or the first; `None` if it does not stand there any
+    /// more.
     pub(super) fn unlink(
         &self,
         before: Option<&Guard<'_>>,

@@ -1,7 +1,7 @@
 //! The line of waiters: an infinite array of cells, one for each waiter whatever its weight.
 //!
-//! The line deals in units and places, and does not know how many permits there are. `README.md` beside
-//! this file has the protocols, and says why they are right.
+//! The line deals in units and places, and does not know how many permits there are. `README.md`
+//! beside this file has the protocols, and says why they are right.
 
 mod cell;
 mod list;
@@ -49,15 +49,15 @@ impl Line {
         Self { list: List::new(), all_void: AtomicBool::new(false) }
     }
 
-    /// Asks for `units` at the next place, with a waker, or as a waiter that is running. Also says how
-    /// many units the caller has in hand afterwards and must deliver.
+    /// Asks for `units` at the next place, with a waker, or as a waiter that is running. Also says
+    /// how many units the caller has in hand afterwards and must deliver.
     ///
     /// 1. Reserve a place, unless [`Line::try_join`] has `reserved` one.
-    /// 2. Look at the cell in front. Units may lie there, or further in front, for owners that have not
-    ///    published yet. Take them along. This comes before publishing, so that the owner of a published
-    ///    cell has looked (I5).
-    /// 3. Publish. If units were left in front meanwhile, go to 2. If the line has skipped this place, go
-    ///    to 1.
+    /// 2. Look at the cell in front. Units may lie there, or further in front, for owners that have
+    ///    not published yet. Take them along. This comes before publishing, so that the owner of a
+    ///    published cell has looked (I5).
+    /// 3. Publish. If units were left in front meanwhile, go to 2. If the line has skipped this
+    ///    place, go to 1.
     pub(crate) fn join(
         &self,
         reserved: Option<Place>,
@@ -90,9 +90,9 @@ impl Line {
         (Joined::Shut(waker), in_hand)
     }
 
-    /// One attempt at [`Line::join`]. It succeeds if the next place is in the same segment as the one before,
-    /// whose owner has published, and no other thread has changed the cell. Otherwise the waker comes back,
-    /// with the place if one was reserved.
+    /// One attempt at [`Line::join`]. It succeeds if the next place is in the same segment as the
+    /// one before, whose owner has published, and no other thread has changed the cell. Otherwise
+    /// the waker comes back, with the place if one was reserved.
     #[inline(always)]
     pub(crate) fn try_join(
         &self,
@@ -116,11 +116,11 @@ impl Line {
         errand.units()
     }
 
-    /// Delivers units to the head of the line, to one waiter after the other, and says how many came
-    /// back: none, unless the line is shut.
+    /// Delivers units to the head of the line, to one waiter after the other, and says how many
+    /// came back: none, unless the line is shut.
     ///
-    /// The wakers of the waiters that were served are in `wakes` then. If they are many, some are woken
-    /// before the last waiters are served.
+    /// The wakers of the waiters that were served are in `wakes` then. If they are many, some are
+    /// woken before the last waiters are served.
     pub(crate) fn deliver(&self, mut units: u64, wakes: &mut Wakes) -> u64 {
         loop {
             let mut delivery = Delivery::new(units, wakes);
@@ -133,8 +133,8 @@ impl Line {
         }
     }
 
-    /// Delivers to the head of the line if the waiter there sleeps, and needs exactly `units`. The caller must
-    /// wake it. Otherwise nothing was done.
+    /// Delivers to the head of the line if the waiter there sleeps, and needs exactly `units`. The
+    /// caller must wake it. Otherwise nothing was done.
     #[inline]
     pub(crate) fn serve_first(&self, units: u64) -> Option<Waker> {
         let guard = self.list.try_first()?;
@@ -153,8 +153,8 @@ impl Line {
         Some(waker)
     }
 
-    /// Gives up the place of a waiter that was `seen` to wait. Its demand was withdrawn from the balance, but
-    /// `swallow` of the units come here all the same.
+    /// Gives up the place of a waiter that was `seen` to wait. Its demand was withdrawn from the
+    /// balance, but `swallow` of the units come here all the same.
     pub(crate) fn vacate(&self, place: Place, seen: Seen, swallow: u32) -> Vacated {
         let vacated = place.cell().vacate(seen, swallow);
         if let Some(finish) = vacated.finish {
@@ -168,8 +168,9 @@ impl Line {
         self.list.complete(completed);
     }
 
-    /// Lets nobody else in, and refuses the waiters from the head on until the batch of `wakes` is full.
-    /// Says by how much the count of free permits must be corrected, and whether the close is complete.
+    /// Lets nobody else in, and refuses the waiters from the head on until the batch of `wakes` is
+    /// full. Says by how much the count of free permits must be corrected, and whether the close is
+    /// complete.
     pub(crate) fn close(&self, wakes: &mut Wakes) -> (i64, bool) {
         self.list.shut();
         let mut closing = Closing::new(wakes);
@@ -177,7 +178,8 @@ impl Line {
         let correction = closing.correction();
         let all = stop != Stop::BatchFull;
         if all {
-            // ORDERING: Release. Pairs with `is_all_void`: a thread that need not help sees what was done.
+            // ORDERING: Release. Pairs with `is_all_void`: a thread that need not help sees what
+            // was done.
             self.all_void.store(true, Release);
         }
         (correction, all)

@@ -23,9 +23,9 @@ pub(super) struct Position(*mut Segment);
 impl Position {
     pub(super) fn new(segment: *mut Segment, next: usize) -> Self {
         debug_assert!(next <= CELLS);
-        // ABA: a joiner may store a pointer that it read before that segment was freed and another was
-        // made at the same address. The address is right then, and the provenance is not. So it is
-        // exposed here, and `segment` goes by the address alone.
+        // ABA: a joiner may store a pointer that it read before that segment was freed and another
+        // was made at the same address. The address is right then, and the provenance is not. So it
+        // is exposed here, and `segment` goes by the address alone.
         segment.expose_provenance();
         Self(segment.map_addr(|addr| addr | next))
     }
@@ -91,8 +91,8 @@ impl Tail {
         Position(self.0.load(SeqCst))
     }
 
-    /// Transition: one more place, the next segment, or SHUT (joiner, deliverer, closer); otherwise another thread
-    /// moved it.
+    /// Transition: one more place, the next segment, or SHUT (joiner, deliverer, closer); otherwise
+    /// another thread moved it.
     #[inline]
     pub(super) fn change(&self, from: Position, to: Position) -> Result<(), Position> {
         // ORDERING: SeqCst. AcqRel pairs with `load`. The total order is for D1: "reserve, or
@@ -142,8 +142,8 @@ impl Place {
         self.segment().cell(self.index())
     }
 
-    /// Whether the owner of the place in front may not have published yet: the cell in front is OPEN, or in
-    /// another segment.
+    /// Whether the owner of the place in front may not have published yet: the cell in front is
+    /// OPEN, or in another segment.
     #[inline]
     pub(super) fn may_follow_unpublished(&self) -> bool {
         match self.index().checked_sub(1) {
@@ -152,7 +152,8 @@ impl Place {
         }
     }
 
-    /// One attempt to ask for units here; see [`Cell::try_publish`]. Otherwise the waker comes back.
+    /// One attempt to ask for units here; see [`Cell::try_publish`]. Otherwise the waker comes
+    /// back.
     #[inline(always)]
     pub(super) fn try_publish(&self, units: u32, waker: Waker) -> Result<(), Waker> {
         self.cell().try_publish(self.index() == CELLS - 1, units, waker)
@@ -175,8 +176,8 @@ impl Place {
         self.cell().register(waker)
     }
 
-    /// Gives up the place of a waiter, if no unit is on its way to it, and none has come since it was
-    /// `seen`. Otherwise the place comes back.
+    /// Gives up the place of a waiter, if no unit is on its way to it, and none has come since it
+    /// was `seen`. Otherwise the place comes back.
     #[inline]
     pub(crate) fn try_vacate(self, seen: Seen) -> Result<(Completed, Option<Waker>), Self> {
         match self.cell().try_vacate(seen) {

@@ -1,13 +1,13 @@
 //! A run of cells.
 //!
-//! A segment is FINISHED when all its cells are GONE, and UNLINKED when no pointer of the line leads to it.
-//! The thread that sets the second of the two retires it (I3).
+//! A segment is FINISHED when all its cells are GONE, and UNLINKED when no pointer of the line
+//! leads to it. The thread that sets the second of the two retires it (I3).
 //!
-//! GONE cells are not counted, which would take one more locked instruction for each.
-//! Instead, one unfinished cell carries the WATCH mark; at first it is the last cell. The thread that finishes
+//! GONE cells are not counted, which would take one more locked instruction for each. Instead, one
+//! unfinished cell carries the WATCH mark; at first it is the last cell. The thread that finishes
 //! the marked cell passes the mark on to another unfinished cell. If there is none, the segment is
-//! FINISHED. The cells are read from the far end, so that waiters that leave in order, or in the opposite
-//! order, pass the mark on once at most.
+//! FINISHED. The cells are read from the far end, so that waiters that leave in order, or in the
+//! opposite order, pass the mark on once at most.
 
 #![expect(
     unsafe_code,
@@ -27,7 +27,8 @@ const FROZEN: usize = 1;
 const FINISHED: u32 = 1;
 const UNLINKED: u32 = 2;
 
-/// A segment that is FINISHED and UNLINKED. There is one for each segment: it is the right to free it.
+/// A segment that is FINISHED and UNLINKED. There is one for each segment: it is the right to free
+/// it.
 #[derive(Debug)]
 #[must_use]
 pub(crate) struct Retired(NonNull<Segment>);
@@ -57,15 +58,16 @@ pub(crate) enum Completed {
 
 /// A run of cells.
 ///
-/// The cells lie in front of these fields, in the same block. The last cell of each segment is number
-/// `CELLS - 1`. The first segment of a line has few cells, so its first number is higher. So the address of
-/// the segment and a number say where a cell is, and whether there is another behind it.
-/// In front of the first place of a line lies a sentinel, a cell that stays OPEN for ever: the owner of that place
-/// looks in front of itself as all others do, and finds that it must walk.
+/// The cells lie in front of these fields, in the same block. The last cell of each segment is
+/// number `CELLS - 1`. The first segment of a line has few cells, so its first number is higher. So
+/// the address of the segment and a number say where a cell is, and whether there is another behind
+/// it. In front of the first place of a line lies a sentinel, a cell that stays OPEN for ever: the
+/// owner of that place looks in front of itself as all others do, and finds that it must walk.
 #[derive(Debug)]
 pub(super) struct Segment {
     next: AtomicPtr<Segment>,
-    /// All cells below this number are satisfied. It may go backwards, and others may be satisfied, too.
+    /// All cells below this number are satisfied. It may go backwards, and others may be satisfied,
+    /// too.
     hint: AtomicU32,
     /// FINISHED, UNLINKED.
     ends: AtomicU32,
@@ -118,8 +120,8 @@ impl Segment {
         debug_assert!((lowest(self.first())..CELLS).contains(&number));
         let end = ptr::with_exposed_provenance::<Cell>(ptr::from_ref(self).addr());
         let cell = end.wrapping_sub(CELLS).wrapping_add(number);
-        // SAFETY: `allocate` has made the cells there, in the block of this segment. It has exposed the
-        // provenance of the block. The cells live as long as the segment.
+        // SAFETY: `allocate` has made the cells there, in the block of this segment. It has exposed
+        // the provenance of the block. The cells live as long as the segment.
         unsafe { &*cell }
     }
 
@@ -133,7 +135,8 @@ impl Segment {
     /// The number from which to look for an unsatisfied cell.
     #[inline]
     pub(super) fn hint(&self) -> usize {
-        // ORDERING: Acquire. Pairs with `set_hint`: serving a cell comes after passing the cells before it.
+        // ORDERING: Acquire. Pairs with `set_hint`: serving a cell comes after passing the cells
+        // before it.
         alive(self.hint.load(Acquire)) as usize
     }
 
@@ -162,8 +165,8 @@ impl Segment {
 
     /// Fixes what is behind this segment, which is about to be unlinked, and says what it is.
     ///
-    /// Otherwise another thread could unlink the segment behind by changing our `next` after we read it,
-    /// and the line would lead to a freed segment.
+    /// Otherwise another thread could unlink the segment behind by changing our `next` after we
+    /// read it, and the line would lead to a freed segment.
     ///
     /// Transition: `next -> next, FROZEN` (the thread that unlinks). It cannot fail.
     pub(super) fn freeze_next(&self) -> *mut Segment {
@@ -172,8 +175,9 @@ impl Segment {
         while next.addr() & FROZEN == 0 {
             debug_assert!(!next.is_null(), "the last segment is not unlinked");
             let frozen = next.map_addr(|addr| addr | FROZEN);
-            // ORDERING: SeqCst. AcqRel pairs with `next`. The total order is for D2: a thread that found
-            // `next` not frozen read it before this, and so before the unlinking. Failure: SeqCst.
+            // ORDERING: SeqCst. AcqRel pairs with `next`. The total order is for D2: a thread that
+            // found `next` not frozen read it before this, and so before the unlinking. Failure:
+            // SeqCst.
             match self.next.compare_exchange(next, frozen, SeqCst, SeqCst) {
                 Ok(_) => return next,
                 Err(now) => next = now,
@@ -182,8 +186,8 @@ impl Segment {
         next.map_addr(|addr| addr & !FROZEN)
     }
 
-    /// Transition: `gone -> next` (the thread that unlinks `gone`); otherwise `gone` does not follow any more,
-    /// or this segment is being unlinked itself.
+    /// Transition: `gone -> next` (the thread that unlinks `gone`); otherwise `gone` does not
+    /// follow any more, or this segment is being unlinked itself.
     pub(super) fn replace_next(&self, gone: *mut Segment, next: *mut Segment) -> bool {
         // ORDERING: SeqCst. Release pairs with `next`. The total order is for D2: "unlink, then
         // read the hazards". Failure: Relaxed, the caller starts again.
@@ -198,8 +202,9 @@ impl Segment {
 
     /// Passes on the mark of a cell of `this` that was just finished.
     ///
-    /// Only the carrier of the mark makes the segment FINISHED, so it is not freed before. Afterwards it may
-    /// be freed at any moment, also within this call. So `this` is a pointer, and not a reference.
+    /// Only the carrier of the mark makes the segment FINISHED, so it is not freed before.
+    /// Afterwards it may be freed at any moment, also within this call. So `this` is a pointer, and
+    /// not a reference.
     #[inline]
     pub(super) fn pass_mark(this: NonNull<Self>, cell: usize, finish: Finish) -> Completed {
         match finish {
@@ -232,8 +237,8 @@ impl Segment {
     fn set_end(this: NonNull<Self>, end: u32) -> Option<Retired> {
         // SAFETY: this end is not set yet, so nobody has retired it (I3).
         let ends = unsafe { &this.as_ref().ends };
-        // ORDERING: AcqRel. Pairs with itself: the thread that sets the second end sees all that came
-        // before the first, and retires.
+        // ORDERING: AcqRel. Pairs with itself: the thread that sets the second end sees all that
+        // came before the first, and retires.
         let before = alive(ends.fetch_or(end, AcqRel));
         debug_assert_eq!(before & end, 0, "a segment ended twice");
         (before != 0).then_some(Retired(this))

@@ -1,4 +1,5 @@
-//! What happens at the head of the line: units are delivered or taken along there, and waiters refused.
+//! What happens at the head of the line: units are delivered or taken along there, and waiters
+//! refused.
 
 use super::cell::{Cell, Finish, Visited};
 use super::list::List;
@@ -97,8 +98,9 @@ impl<'a> Delivery<'a> {
 
     /// At a cell where nobody has published.
     ///
-    /// Leaves the units here, for the owner that has asked for them and will publish. If a waiter stands
-    /// behind, takes them up again and skips this place, as its owner may be stopped for ever (D1).
+    /// Leaves the units here, for the owner that has asked for them and will publish. If a waiter
+    /// stands behind, takes them up again and skips this place, as its owner may be stopped for
+    /// ever (D1).
     #[cold]
     fn at_open(&mut self, list: &List, segment: &Segment, index: usize) -> Visit {
         let cell = segment.cell(index);
@@ -125,11 +127,11 @@ impl<'a> Delivery<'a> {
     }
 }
 
-/// Whether nobody has published behind a cell. The owners of reserved places there are told to look in front
-/// before they publish.
+/// Whether nobody has published behind a cell. The owners of reserved places there are told to look
+/// in front before they publish.
 ///
-/// Otherwise their places would have to be skipped, and they would reserve others. If they did not publish
-/// there in time either, and so on, neither they nor the deliverer would ever complete.
+/// Otherwise their places would have to be skipped, and they would reserve others. If they did not
+/// publish there in time either, and so on, neither they nor the deliverer would ever complete.
 fn no_one_published_behind(list: &List, segment: &Segment, index: usize) -> bool {
     let mut further: Option<Guard<'_>> = None;
     let mut index = index + 1;
@@ -160,8 +162,9 @@ fn no_one_published_behind(list: &List, segment: &Segment, index: usize) -> bool
 impl Visitor for Delivery<'_> {
     #[inline]
     fn visit(&mut self, list: &List, segment: &Segment, index: usize) -> Visit {
-        // Once the tail is shut, stop: nobody behind a voided waiter may be served. A thread that passed a
-        // VOID cell, or starts at a hint behind one, sees here that the tail was shut before.
+        // Once the tail is shut, stop: nobody behind a voided waiter may be served. A thread that
+        // passed a VOID cell, or starts at a hint behind one, sees here that the tail was shut
+        // before.
         if list.tail().is_shut() {
             return Visit::Stop(Stop::Shut);
         }
@@ -222,8 +225,8 @@ impl Visitor for PickUp<'_> {
         match cell.units_left() {
             None if cell.is_satisfied() => Visit::Passed,
             None | Some(0) => Visit::Stop(Stop::Done),
-            // If the line has skipped our own place, the head is behind it. There, units may lie in a
-            // place that is not reserved yet. They are for its owner to come.
+            // If the line has skipped our own place, the head is behind it. There, units may lie in
+            // a place that is not reserved yet. They are for its owner to come.
             Some(_) if !list.tail().is_past(segment, index) => Visit::Stop(Stop::Done),
             Some(_) => match cell.take_units(true) {
                 None => Visit::Again,
@@ -257,8 +260,8 @@ impl<'a> Closing<'a> {
         self.correction
     }
 
-    /// At a cell where nobody has published: its owner, if it has one, will find it SKIPPED and the tail
-    /// shut. The units that lie here are free.
+    /// At a cell where nobody has published: its owner, if it has one, will find it SKIPPED and the
+    /// tail shut. The units that lie here are free.
     fn at_open(&mut self, list: &List, segment: &Segment, cell: &Cell, index: usize) -> Visit {
         let reserved = list.tail().is_past(segment, index);
         let Some(left) = cell.take_units(reserved) else {

@@ -8,7 +8,8 @@ use std::boxed::Box;
 
 use super::{AcqRel, Acquire, AtomicPtr, Relaxed, const_fn};
 
-/// The address that means that there is no box, and will be none. No `T` of ours lies at an odd address.
+/// The address that means that there is no box, and will be none. No `T` of ours lies at an odd
+/// address.
 const SHUT: usize = 1;
 
 /// A box that is made when it is first needed, unless it was shut before.
@@ -24,7 +25,8 @@ impl<T: Send + Sync> LazyBox<T> {
 
     #[inline]
     fn follow(&self, pointer: *mut T) -> Option<&T> {
-        // SAFETY: it is neither null nor SHUT, so `init` has set it to a box that only `drop` frees.
+        // SAFETY: it is neither null nor SHUT, so `init` has set it to a box that only `drop`
+        // frees.
         (pointer.addr() > SHUT).then(|| unsafe { &*pointer })
     }
 
@@ -46,7 +48,8 @@ impl<T: Send + Sync> LazyBox<T> {
 
     #[cold]
     fn init(&self, init: impl FnOnce() -> T) -> Option<&T> {
-        // ORDERING: Acquire. Pairs with `shut`: a request that is refused because of this comes after it.
+        // ORDERING: Acquire. Pairs with `shut`: a request that is refused because of this comes
+        // after it.
         if self.0.load(Acquire).addr() == SHUT {
             return None;
         }
@@ -62,7 +65,8 @@ impl<T: Send + Sync> LazyBox<T> {
         }
     }
 
-    /// Shuts the box if the value was not made yet, so that it never is; otherwise returns the value.
+    /// Shuts the box if the value was not made yet, so that it never is; otherwise returns the
+    /// value.
     ///
     /// Transition: `null -> SHUT` (closer); otherwise it was made or shut before.
     pub(crate) fn shut(&self) -> Option<&T> {

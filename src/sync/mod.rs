@@ -30,8 +30,8 @@ pub(crate) use self::probe::steps::{
 
 /// Stands between the write and the read of each Dekker pair (see `line/README.md`).
 ///
-/// The accesses on both sides of it are `SeqCst` read-modify-writes and loads, and need no fence between them. But
-/// loom treats `SeqCst` accesses as `AcqRel`, so there is a fence for loom alone.
+/// The accesses on both sides of it are `SeqCst` read-modify-writes and loads, and need no fence
+/// between them. But loom treats `SeqCst` accesses as `AcqRel`, so there is a fence for loom alone.
 #[inline(always)]
 pub(crate) fn dekker() {
     #[cfg(all(test, semafair_loom))]
@@ -53,8 +53,8 @@ macro_rules! const_fn {
 }
 pub(crate) use const_fn;
 
-/// Poisons an atomic after its last use. Loom finds a use that comes later, and also one that nothing orders
-/// before this.
+/// Poisons an atomic after its last use. Loom finds a use that comes later, and also one that
+/// nothing orders before this.
 #[cfg(test)]
 macro_rules! poison {
     ($atomic:expr) => {

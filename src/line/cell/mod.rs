@@ -15,13 +15,13 @@
 //!  SKIPPED                      DONE, VOID, SKIPPED -- finish (owner of the place) ----> GONE
 //! ```
 //!
-//! Each arrow from AWAKE also starts at PARKED. `OPEN(c)` may lose its units to a closer, a deliverer or a
-//! joiner behind. A deliverer may put the LOOK mark on it, which tells its owner to look in front before it
-//! joins. DONE, VOID and SKIPPED are final for the line, and wait for their owner to see them. GONE is final for
-//! all (I2).
+//! Each arrow from AWAKE also starts at PARKED. `OPEN(c)` may lose its units to a closer, a
+//! deliverer or a joiner behind. A deliverer may put the LOOK mark on it, which tells its owner to
+//! look in front before it joins. DONE, VOID and SKIPPED are final for the line, and wait for their
+//! owner to see them. GONE is final for all (I2).
 //!
-//! This file has the steps of deliverers, closers, joiners behind, and carriers of the WATCH mark. `waiter.rs` has those
-//! of the place's owner.
+//! This file has the steps of deliverers, closers, joiners behind, and carriers of the WATCH mark.
+//! `waiter.rs` has those of the place's owner.
 
 #![expect(unsafe_code, reason = "turns the two words in the slot back into the waker they were")]
 
@@ -75,20 +75,20 @@ impl Cell {
         // Read before the change: after it the cell may be finished and freed.
         let parts = if leaves { Some(self.slot.read()) } else { None };
         // ORDERING: SeqCst. AcqRel pairs with `load` and every other change: what was done under
-        // units that come together here happens before their grant; and the thread that finishes the
-        // cell has seen all that carriers of its WATCH mark saw. The total order is for D1: "leave units in an
-        // OPEN cell, then read the tail". Failure: SeqCst, as `load`.
+        // units that come together here happens before their grant; and the thread that finishes
+        // the cell has seen all that carriers of its WATCH mark saw. The total order is for D1:
+        // "leave units in an OPEN cell, then read the tail". Failure: SeqCst, as `load`.
         match self.state.compare_exchange(from.0, to.0, SeqCst, SeqCst) {
-            // SAFETY: I4: the parts were published with the word `from`, and only one change takes the cell
-            // from that word.
+            // SAFETY: I4: the parts were published with the word `from`, and only one change takes
+            // the cell from that word.
             Ok(_) => Ok(parts.map(|parts| unsafe { parts.into_waker() })),
             Err(now) => Err(Word(alive(now))),
         }
     }
 
-    /// Changes the state to what `next` makes of it. If another thread was first, `next` is asked again.
-    /// `Ok` has the state before, and the waker if that was PARKED and the new one is not. `Err` has the
-    /// state for which `next` returned `None`.
+    /// Changes the state to what `next` makes of it. If another thread was first, `next` is asked
+    /// again. `Ok` has the state before, and the waker if that was PARKED and the new one is not.
+    /// `Err` has the state for which `next` returned `None`.
     fn update(&self, next: impl Fn(Word) -> Option<Word>) -> Result<(Word, Option<Waker>), Word> {
         let mut from = self.load();
         loop {
@@ -140,8 +140,8 @@ impl Cell {
         }
     }
 
-    /// One attempt at [`Cell::deliver`], if a waiter sleeps here that needs exactly `units`; otherwise nothing
-    /// was done.
+    /// One attempt at [`Cell::deliver`], if a waiter sleeps here that needs exactly `units`;
+    /// otherwise nothing was done.
     ///
     /// Transition: `PARKED(units) -> DONE` (deliverer, who then has the waker).
     #[inline]
@@ -173,8 +173,8 @@ impl Cell {
         }
     }
 
-    /// Leaves `units` for the owner of an OPEN cell, or as many as there is room for. Says how many, or `None` if
-    /// the cell is not OPEN any more.
+    /// Leaves `units` for the owner of an OPEN cell, or as many as there is room for. Says how
+    /// many, or `None` if the cell is not OPEN any more.
     ///
     /// Transition: `OPEN(c) -> OPEN(c + units)` (deliverer).
     pub(super) fn leave_units(&self, units: u64) -> Option<u64> {
@@ -183,10 +183,11 @@ impl Cell {
         self.update_open(to).map(fit)
     }
 
-    /// Takes the units that were left in an OPEN cell. If it is reserved, skips it: its owner will reserve
-    /// another. `None` if the cell is not OPEN any more.
+    /// Takes the units that were left in an OPEN cell. If it is reserved, skips it: its owner will
+    /// reserve another. `None` if the cell is not OPEN any more.
     ///
-    /// Transition: `OPEN(c) -> SKIPPED`, or `OPEN(0)` if not reserved (deliverer, closer, joiner behind).
+    /// Transition: `OPEN(c) -> SKIPPED`, or `OPEN(0)` if not reserved (deliverer, closer, joiner
+    /// behind).
     pub(super) fn take_units(&self, reserved: bool) -> Option<u64> {
         let taken = |word: Word| {
             if reserved { word.to(Tag::Skipped, 0) } else { word.with_units_left(0) }
@@ -194,8 +195,8 @@ impl Cell {
         self.update_open(taken)
     }
 
-    /// Tells the owner of an OPEN cell to look in front before it publishes, as units were left there. `false`
-    /// if the cell is not OPEN any more.
+    /// Tells the owner of an OPEN cell to look in front before it publishes, as units were left
+    /// there. `false` if the cell is not OPEN any more.
     ///
     /// Transition: `OPEN(c) -> OPEN(c), LOOK` (deliverer).
     pub(super) fn tell_to_look(&self) -> bool {

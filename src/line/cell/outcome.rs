@@ -35,8 +35,8 @@ pub(in crate::line) enum Visited {
 /// The result of `Cell::vacate`.
 #[derive(Debug)]
 pub(crate) struct Vacated {
-    /// How many units came beyond those to be swallowed. Negative if the line is closed, and that many of those
-    /// to be swallowed will never come.
+    /// How many units came beyond those to be swallowed. Negative if the line is closed, and that
+    /// many of those to be swallowed will never come.
     pub(crate) over: i64,
     /// `None` if a SINK stays behind. The thread that fills it finishes the cell.
     pub(in crate::line) finish: Option<Finish>,

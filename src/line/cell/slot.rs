@@ -63,8 +63,9 @@ impl WakerSlot {
 
     /// Writes a waker, which others may take once the state is PARKED.
     ///
-    /// Only the waiter calls this, and only while the state is not PARKED. A thread that reads the slot
-    /// meanwhile cannot complete a change from PARKED, as no two PARKED words of a cell are the same (I4).
+    /// Only the waiter calls this, and only while the state is not PARKED. A thread that reads the
+    /// slot meanwhile cannot complete a change from PARKED, as no two PARKED words of a cell are
+    /// the same (I4).
     #[inline]
     pub(super) fn fill(&self, parts: RawParts) {
         // ORDERING: Relaxed. Pairs with `read`: the change to PARKED that follows publishes.

@@ -9,7 +9,8 @@ pub(super) enum Tag {
     Open,
     /// A waiter needs the units, and its waker is in the slot.
     Parked,
-    /// A waiter needs the units, and the slot is empty. It is running, and will check the cell again.
+    /// A waiter needs the units, and the slot is empty. It is running, and will check the cell
+    /// again.
     Awake,
     /// The waiter left. The units are on their way to it, and must vanish here.
     Sink,
@@ -37,8 +38,8 @@ const OPEN_SHIFT: u32 = 5;
 /// The most units for which OPEN has room.
 pub(super) const MOST_LEFT: u64 = u64::MAX >> OPEN_SHIFT;
 
-/// A snapshot of a cell's state, with or without the WATCH mark (see `segment.rs`), and, if OPEN, the
-/// LOOK mark (see `walk.rs`).
+/// A snapshot of a cell's state, with or without the WATCH mark (see `segment.rs`), and, if OPEN,
+/// the LOOK mark (see `walk.rs`).
 ///
 /// ```text
 ///    63 ............ 32 31 ............ 4   3      2 .. 0
@@ -47,8 +48,9 @@ pub(super) const MOST_LEFT: u64 = u64::MAX >> OPEN_SHIFT;
 ///    63 .......................... 5    4      3     2 .. 0
 /// ```
 ///
-/// OPEN has 59 bits for its units. Only 2^27 owners that have not published yet, each of which asked for a whole
-/// `u32`, could fill them. Units that do not fit belong to others, and are not left there.
+/// OPEN has 59 bits for its units. Only 2^27 owners that have not published yet, each of which
+/// asked for a whole `u32`, could fill them. Units that do not fit belong to others, and are not
+/// left there.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Word(pub(super) u64);
 
@@ -100,7 +102,8 @@ impl Word {
         self.0 & WATCH != 0
     }
 
-    /// Another state with the same WATCH mark. GONE has no mark: the thread that finishes the cell takes it along.
+    /// Another state with the same WATCH mark. GONE has no mark: the thread that finishes the cell
+    /// takes it along.
     pub(super) fn to(self, tag: Tag, units: u32) -> Self {
         let mark = if tag == Tag::Gone { 0 } else { self.0 & WATCH };
         Self(u64::from(units) << UNITS_SHIFT | mark | tag as u64)

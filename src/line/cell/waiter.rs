@@ -53,8 +53,8 @@ impl Cell {
         }
     }
 
-    /// One attempt at [`Cell::publish`], in a cell that no other thread has changed; otherwise the waker comes
-    /// back.
+    /// One attempt at [`Cell::publish`], in a cell that no other thread has changed; otherwise the
+    /// waker comes back.
     ///
     /// Transition: `OPEN(0) -> PARKED(units)` (waiter).
     #[inline(always)]
@@ -96,13 +96,14 @@ impl Cell {
         }
     }
 
-    /// The same as [`Cell::check`]; and if the waiter waits on, `waker` will be woken when that changes.
+    /// The same as [`Cell::check`]; and if the waiter waits on, `waker` will be woken when that
+    /// changes.
     ///
     /// Transition: `PARKED(r) -> AWAKE(r) -> PARKED(r)` with the next version (waiter), unless the
     /// same waker is there already; otherwise the wait is over (deliverer, closer).
     ///
-    /// Versions must not repeat (I4). A slot that was refilled 2^28 - 1 times is not refilled again. The waiter
-    /// then stays AWAKE, and must be woken at once, so that it polls again.
+    /// Versions must not repeat (I4). A slot that was refilled 2^28 - 1 times is not refilled
+    /// again. The waiter then stays AWAKE, and must be woken at once, so that it polls again.
     pub(in crate::line) fn register(&self, waker: &Waker) -> Registered {
         let word = self.load();
         if word.tag() != Tag::Parked || self.slot.read() == RawParts::of(waker) {
@@ -137,8 +138,8 @@ impl Cell {
         Registered { verdict, unused: [new, old], wake_now: false }
     }
 
-    /// The waiter leaves. It has withdrawn the units that it saw missing from the balance, but `swallow` of them
-    /// come here all the same.
+    /// The waiter leaves. It has withdrawn the units that it saw missing from the balance, but
+    /// `swallow` of them come here all the same.
     ///
     /// Transition: `PARKED(r), AWAKE(r) -> SINK(s)` where `s` units are still to come, otherwise
     /// `-> GONE`; `DONE, VOID(r) -> GONE` (waiter).
@@ -162,8 +163,8 @@ impl Cell {
         }
     }
 
-    /// One attempt at [`Cell::vacate`], if no unit is on its way, and none has come since the cell was `seen`;
-    /// otherwise nothing was done.
+    /// One attempt at [`Cell::vacate`], if no unit is on its way, and none has come since the cell
+    /// was `seen`; otherwise nothing was done.
     ///
     /// Transition: `PARKED(r), AWAKE(r) -> GONE` (waiter).
     #[inline]
@@ -182,9 +183,9 @@ impl Cell {
     #[inline]
     pub(in crate::line) fn finish(&self) -> Finish {
         let gone = Word::fresh(false).to(Tag::Gone, 0);
-        // ORDERING: AcqRel. Release pairs with `load`: a thread that finds the cell GONE comes after its
-        // owner's last look. Acquire pairs with `change`: the thread that takes the mark along has seen
-        // all that its carriers saw, and may be the one that frees the segment.
+        // ORDERING: AcqRel. Release pairs with `load`: a thread that finds the cell GONE comes
+        // after its owner's last look. Acquire pairs with `change`: the thread that takes the mark
+        // along has seen all that its carriers saw, and may be the one that frees the segment.
         Finish::of(Word(alive(self.state.swap(gone.0, AcqRel))))
     }
 

@@ -1,14 +1,14 @@
 //! Which threads may be looking at a segment, so that it is not freed.
 //!
-//! A thread writes into a *hazard slot* which segment it looks at. A thread that retires a segment reads all slots. If
-//! it finds the segment in one, it hands the segment over to that slot, and the slot's owner frees it when it
-//! leaves. So there are no lists of retired segments. A stopped thread withholds at most two segments for each slot
-//! that it has. A slot that nobody has keeps at most the segment that was handed over as its owner was leaving.
-//! (Michael, *Hazard Pointers*, 2004; the handing over is that of Correia, Ramalhete and Felber,
-//! *OrcGC*, 2021.)
+//! A thread writes into a *hazard slot* which segment it looks at. A thread that retires a segment
+//! reads all slots. If it finds the segment in one, it hands the segment over to that slot, and the
+//! slot's owner frees it when it leaves. So there are no lists of retired segments. A stopped
+//! thread withholds at most two segments for each slot that it has. A slot that nobody has keeps at
+//! most the segment that was handed over as its owner was leaving. (Michael, *Hazard Pointers*,
+//! 2004; the handing over is that of Correia, Ramalhete and Felber, *OrcGC*, 2021.)
 //!
-//! Slots belong to the line, and not to threads: a slot is claimed by a compare-and-swap, and left by a store. The line
-//! has one. When a second thread finds it taken, a block of more is made.
+//! Slots belong to the line, and not to threads: a slot is claimed by a compare-and-swap, and left
+//! by a store. The line has one. When a second thread finds it taken, a block of more is made.
 
 #![expect(unsafe_code, reason = "follows protected pointers, and frees")]
 #![expect(clippy::disallowed_methods, reason = "takes back the blocks of slots that it made")]
@@ -41,8 +41,8 @@ impl HazardSlot {
         }
     }
 
-    /// Claims the slot, and writes `segment` as the hazard, which does not protect before it is validated.
-    /// `false` if the slot is taken.
+    /// Claims the slot, and writes `segment` as the hazard, which does not protect before it is
+    /// validated. `false` if the slot is taken.
     #[inline]
     fn claim(&self, segment: NonNull<Segment>) -> bool {
         // ORDERING: SeqCst. Acquire pairs with `leave`. The total order is for
@@ -131,8 +131,8 @@ impl Hazards {
         Self { first, more: More::none(), spare: Spare::new() }
     }
 
-    /// All slots, in the order in which they were made. The pointer to a block is read after the slots before
-    /// it were visited.
+    /// All slots, in the order in which they were made. The pointer to a block is read after the
+    /// slots before it were visited.
     fn slots(&self) -> impl Iterator<Item = &HazardSlot> {
         let blocks = core::iter::successors(self.more.get(), |block| block.more.get());
         self.first.iter().chain(blocks.flat_map(|block| &block.slots))
@@ -163,8 +163,8 @@ impl Hazards {
         Guard { hazards: self, slot, segment }.validate(source)
     }
 
-    /// One attempt at [`Hazards::protect`], if the slot of first choice is free, and the source does not change;
-    /// otherwise nothing was done.
+    /// One attempt at [`Hazards::protect`], if the slot of first choice is free, and the source
+    /// does not change; otherwise nothing was done.
     #[inline]
     pub(in crate::line) fn try_protect(&self, source: Source<'_>) -> Option<Guard<'_>> {
         let segment = source.read()?;
@@ -191,8 +191,8 @@ impl Hazards {
         self.hand_over(retired.into_inner());
     }
 
-    /// A segment that comes out of a slot may be the one at which the slot's owner looks now: another thread
-    /// may have put it there after we read the slot. So the same slot is read again.
+    /// A segment that comes out of a slot may be the one at which the slot's owner looks now:
+    /// another thread may have put it there after we read the slot. So the same slot is read again.
     fn hand_over(&self, mut segment: NonNull<Segment>) {
         dekker();
         for slot in self.slots() {
@@ -225,8 +225,8 @@ impl Hazards {
     /// Takes the segment that was handed over to our slot, if any.
     #[inline]
     fn collect(&self, slot: &HazardSlot) {
-        // ORDERING: Relaxed. Pairs with nothing. A segment that is handed over at this very moment may be
-        // missed; the next owner of the slot finds it.
+        // ORDERING: Relaxed. Pairs with nothing. A segment that is handed over at this very moment
+        // may be missed; the next owner of the slot finds it.
         if !slot.handed_over.load(Relaxed).is_null() {
             self.collect_slow(slot);
         }
@@ -260,7 +260,8 @@ fn slot_hint() -> usize {
         return 0;
     }
     let here = 0_u8;
-    // The stacks of threads are some pages apart. A multiplication by 2^32 / phi mixes the higher bits.
+    // The stacks of threads are some pages apart. A multiplication by 2^32 / phi mixes the higher
+    // bits.
     #[expect(clippy::cast_possible_truncation, reason = "low bits are as good")]
     let page = (ptr::from_ref(&here).addr() >> 14) as u32;
     (page.wrapping_mul(0x9E37_79B9) >> 16) as usize
@@ -278,8 +279,8 @@ impl Guard<'_> {
     /// The protected segment.
     #[inline]
     pub(in crate::line) fn segment(&self) -> &Segment {
-        // SAFETY: the guard was validated: the source led here after the hazard was set. So a thread that
-        // retires this segment reads the hazard, and does not free it (D2).
+        // SAFETY: the guard was validated: the source led here after the hazard was set. So a
+        // thread that retires this segment reads the hazard, and does not free it (D2).
         unsafe { self.segment.as_ref() }
     }
 
@@ -312,8 +313,8 @@ impl Guard<'_> {
 
     fn set(&mut self, segment: NonNull<Segment>) {
         self.segment = segment;
-        // ORDERING: SeqCst. Release pairs with `hand_over`: our looks at the segment that
-        // was protected came before. The total order is for D2: "protect, then read the source again".
+        // ORDERING: SeqCst. Release pairs with `hand_over`: our looks at the segment that was
+        // protected came before. The total order is for D2: "protect, then read the source again".
         self.slot.hazard.swap(segment.as_ptr(), SeqCst);
     }
 }
@@ -327,8 +328,8 @@ impl Drop for Guard<'_> {
 
 /// A pointer to a segment that can be protected.
 ///
-/// Each leads only to segments that are not retired. Before a segment is retired, the tail is moved off it, and
-/// then the head, or the `next` before it, is changed.
+/// Each leads only to segments that are not retired. Before a segment is retired, the tail is moved
+/// off it, and then the head, or the `next` before it, is changed.
 #[derive(Clone, Copy)]
 pub(in crate::line) enum Source<'a> {
     /// The first segment of the line.
@@ -369,12 +370,13 @@ impl Head {
         // ORDERING: SeqCst. Acquire pairs with `unlink`: the segment is seen initialised. The total
         // order is for D2: "protect, then read the source again".
         let first = self.0.load(SeqCst);
-        // SAFETY: it was made with a segment, and moves on only from a segment that the tail has left, behind
-        // which there is another.
+        // SAFETY: it was made with a segment, and moves on only from a segment that the tail has
+        // left, behind which there is another.
         unsafe { NonNull::new_unchecked(first) }
     }
 
-    /// Transition: `gone -> next` (the thread that unlinks `gone`); otherwise another thread has unlinked it.
+    /// Transition: `gone -> next` (the thread that unlinks `gone`); otherwise another thread has
+    /// unlinked it.
     pub(in crate::line) fn unlink(&self, gone: *mut Segment, next: *mut Segment) -> bool {
         // ORDERING: SeqCst. Release pairs with `load`. The total order is for D2: "unlink, then
         // read the hazards". Failure: Relaxed, nothing is read.

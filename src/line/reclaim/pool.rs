@@ -15,8 +15,8 @@ use crate::sync::probe::KEEPS_SPARE;
 use crate::sync::probe::memory;
 use crate::sync::{Acquire, AtomicPtr, Relaxed, Release};
 
-/// A large segment that nobody looks at any more, kept for the next that is needed. So a line of steady length
-/// does not allocate.
+/// A large segment that nobody looks at any more, kept for the next that is needed. So a line of
+/// steady length does not allocate.
 #[derive(Debug)]
 pub(super) struct Spare(AtomicPtr<Segment>);
 
@@ -25,7 +25,8 @@ impl Spare {
         Self(AtomicPtr::new(ptr::null_mut()))
     }
 
-    /// Keeps a segment. Frees it if one is kept already, or if it is the first of a line, which is small.
+    /// Keeps a segment. Frees it if one is kept already, or if it is the first of a line, which is
+    /// small.
     ///
     /// # Safety
     ///
@@ -72,9 +73,9 @@ impl Drop for Spare {
     }
 }
 
-/// The block of a segment whose first place is number `first`. Allocators are fast with blocks of the common
-/// alignment, and slow with others. So the block has the common alignment, and is large enough to align the
-/// segment in it.
+/// The block of a segment whose first place is number `first`. Allocators are fast with blocks of
+/// the common alignment, and slow with others. So the block has the common alignment, and is large
+/// enough to align the segment in it.
 const fn block(first: usize) -> Layout {
     const COMMON: usize = align_of::<u128>();
     let cells = (CELLS - lowest(first)) * size_of::<Cell>();

@@ -22,8 +22,8 @@ std::thread_local! {
     static REUSES: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Whether a freed segment comes back at the same address. Otherwise it is buried, so that a use that comes too
-/// late is found.
+/// Whether a freed segment comes back at the same address. Otherwise it is buried, so that a use
+/// that comes too late is found.
 pub(crate) fn reuses() -> bool {
     REUSES.get()
 }

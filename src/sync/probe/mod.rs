@@ -12,7 +12,8 @@ const fn tested(in_tests: usize, shipped: usize) -> usize {
     if cfg!(test) { in_tests } else { shipped }
 }
 
-/// Cells of a segment. They are few in tests, so that these cross the border between segments all the time.
+/// Cells of a segment. They are few in tests, so that these cross the border between segments all
+/// the time.
 pub(crate) const CELLS: usize = if !cfg!(test) {
     31
 } else if option_env!("SEMAFAIR_ONE_CELL").is_some() {
@@ -41,12 +42,13 @@ pub(crate) const FIRST_HAZARDS: usize = tested(2, 1);
 /// Hazard slots of each block that is made when those before it are taken.
 pub(crate) const MORE_HAZARDS: usize = tested(2, 8);
 
-/// Whether different threads try different hazard slots first. Not in models, which must do the same in each run,
-/// and in which threads should meet in a slot.
+/// Whether different threads try different hazard slots first. Not in models, which must do the
+/// same in each run, and in which threads should meet in a slot.
 pub(crate) const SPREADS_HAZARDS: bool = !cfg!(test);
 
-/// Whether a retired segment is kept for the next use. Builds for sanitizers keep none: a sanitizer finds uses of
-/// memory that was freed, and not of memory that was kept. The white-box tests find both, by the poison.
+/// Whether a retired segment is kept for the next use. Builds for sanitizers keep none: a sanitizer
+/// finds uses of memory that was freed, and not of memory that was kept. The white-box tests find
+/// both, by the poison.
 pub(crate) const KEEPS_SPARE: bool = cfg!(any(test, not(semafair_no_spare)));
 
 /// A type with a value that says that the memory was freed.

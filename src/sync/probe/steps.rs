@@ -1,4 +1,5 @@
-//! `core`'s atomics. Each use is a step: a test can count the steps, and stop a thread before any of them.
+//! `core`'s atomics. Each use is a step: a test can count the steps, and stop a thread before any
+//! of them.
 
 use core::ops::Deref;
 use core::sync::atomic;
@@ -34,8 +35,8 @@ pub(crate) fn before_step(number: usize, between: impl Fn() + 'static, run: impl
     at_steps(on_step, run) >= number
 }
 
-/// Runs `run`, and `on_step` with its number before each of its steps. Says how many there are. The steps of
-/// `on_step` do not count.
+/// Runs `run`, and `on_step` with its number before each of its steps. Says how many there are. The
+/// steps of `on_step` do not count.
 pub(crate) fn at_steps(on_step: impl Fn(usize) + 'static, run: impl FnOnce()) -> usize {
     let steps = Rc::new(Cell::new(0));
     let taken = steps.clone();
