@@ -12,7 +12,7 @@ use crate::error::AcquireError;
 use crate::permit::{OwnedSemaphorePermit, SemaphorePermit};
 use crate::semaphore::Semaphore;
 
-#[cfg(test)]
+#[cfg(all(test, not(any(semafair_loom, semafair_shuttle))))]
 mod tests;
 
 /// Whether this is a target without threads, where nothing could wake a thread that sleeps.

@@ -81,10 +81,10 @@ impl Drop for Wakes {
     }
 }
 
-/// Wakes the only waker there is, where nothing else is owed.
+/// Runs the only user code that an operation owes, such as the wake of one waiter.
 #[inline]
-pub(crate) fn wake_one(waker: Waker) {
-    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
+pub(crate) fn run_one(user_code: impl FnOnce()) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(user_code)) {
         pass_on(panic);
     }
 }

@@ -3,6 +3,10 @@
 
 #![expect(unsafe_code, reason = "a global allocator can only be written with it")]
 
+#[path = "memory/bound.rs"]
+mod bound;
+#[path = "it/support/seed.rs"]
+mod seed;
 #[path = "it/support/watchdog.rs"]
 mod watchdog;
 

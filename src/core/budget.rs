@@ -24,7 +24,8 @@ mod tokio {
     }
 
     /// Whether an acquire that need not wait must [`poll`] the budget. Only every 32nd of a thread
-    /// does, so that the others pay three instructions.
+    /// does, so that the others pay three instructions. They are counted for all tasks of the
+    /// thread together, also for a task that has no budget.
     #[inline(always)]
     pub(crate) fn is_due() -> bool {
         COUNTER.with(|counter| {

@@ -13,7 +13,7 @@ use self::balance::{Balance, Overflow, Snapshot};
 use crate::line::{Completed, Joined, Line, Place};
 use crate::sync::const_fn;
 use crate::sync::lazy_box::LazyBox;
-use crate::wakes::{Wakes, wake_one, waking};
+use crate::wakes::{Wakes, run_one, waking};
 
 /// A semaphore without its public face.
 pub(crate) struct Core {
@@ -56,12 +56,14 @@ impl Core {
         let units = seen.owed().min(n as u64);
         let line = if units > 0 { self.line.get() } else { None };
         match line.and_then(|line| line.serve_first(units)) {
-            Some(waker) => wake_one(waker),
+            Some(waker) => run_one(|| waker.wake()),
             None => self.release_to_many(seen, n),
         }
     }
 
-    /// Out of line: it has a batch of wakers on its stack.
+    /// The rest of a release that does more than serve one waiter: it serves several or none, finds
+    /// too many permits, or goes on with a close. It is out of line, as it has a batch of wakers on
+    /// its stack.
     #[cold]
     #[inline(never)]
     fn release_to_many(&self, seen: Snapshot, n: usize) {
@@ -159,7 +161,8 @@ impl Core {
         }
     }
 
-    /// Retires the segment if the cell that was just finished was its last.
+    /// If the cell that was just finished was the last of its segment: retires that, or sweeps if
+    /// that pays.
     #[inline]
     fn complete(&self, completed: Completed) {
         if !matches!(completed, Completed::No) {

@@ -12,7 +12,7 @@ use super::balance::{Snapshot, Withdrawn, check_permits};
 use super::budget;
 use crate::error::AcquireError;
 use crate::line::{Joined, Place, Registered, Seen, Vacated, Verdict};
-use crate::wakes::waking;
+use crate::wakes::{run_one, waking};
 
 /// How far a request has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,7 +113,7 @@ impl Request {
         if self.permits == 0 || !seen.is_open_to_waiters() {
             return self.wait_for_nothing(core, seen, cx);
         }
-        // If cloning the waker panics, drop queues the demand and cancels it at once.
+        // If cloning the waker panics, the drop of this joins the line without a waker, and leaves.
         let demand = DemandGuard { core, request: self, seen };
         let waker = cx.waker().clone();
         mem::forget(demand);
@@ -125,7 +125,7 @@ impl Request {
                     self.place = Some(place);
                     self.stage = Stage::Waiting;
                     if core.is_closed() {
-                        return self.joined(core, 0, None, cx);
+                        return self.after_joining(core, 0, None, cx);
                     }
                     return Poll::Pending;
                 }
@@ -149,10 +149,11 @@ impl Request {
     ) -> Poll<Result<(), AcquireError>> {
         let (joined, in_hand) = core.join(seen, reserved, self.permits, Some(waker));
         let unused = self.note(joined);
-        self.joined(core, in_hand, unused, cx)
+        self.after_joining(core, in_hand, unused, cx)
     }
 
-    /// For a request that asks for no permits, or that is refused.
+    /// Ends a request that takes no place: it asks for no permits, is refused, or panics, as too
+    /// many permits are waited for.
     #[cold]
     #[inline(never)]
     #[track_caller]
@@ -189,10 +190,10 @@ impl Request {
         unused
     }
 
-    /// Delivers what is in hand, and checks the place: the units may have gone there.
+    /// Delivers what is in hand, and checks the place, as the units may have gone there.
     #[cold]
     #[inline(never)]
-    fn joined(
+    fn after_joining(
         &mut self,
         core: &Core,
         in_hand: u64,
@@ -321,7 +322,7 @@ impl Request {
             Ok((completed, waker)) => {
                 core.complete(completed);
                 // User code, last: it was our waker.
-                drop(waker);
+                run_one(|| drop(waker));
             }
             Err(place) => Self::leave_slow(core, place, seen, had, withdrawn),
         }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   head ---> [ . . . . ] ---> [ . . . . ] ---> [ . . . . ] ---> null
-//!                 ^ hint                              ^ tail: segment | places reserved
+//!                 ^ hint                              ^ tail: segment | number of the next cell
 //! ```
 //!
 //! Segments are unlinked in Michael's way: freeze the segment's `next`, then change the pointer
@@ -47,7 +47,13 @@ impl List {
         &self.hazards
     }
 
-    #[cfg(all(test, semafair_loom))]
+    /// The last segment, protected.
+    #[cfg(all(test, not(any(semafair_loom, semafair_shuttle))))]
+    pub(super) fn last(&self) -> Option<Guard<'_>> {
+        self.hazards.protect(Source::Tail(&self.tail))
+    }
+
+    #[cfg(all(test, not(semafair_shuttle)))]
     pub(super) fn head(&self) -> Source<'_> {
         Source::Head(&self.head)
     }
@@ -56,8 +62,9 @@ impl List {
         self.tail.load()
     }
 
-    /// Reserves the next place; `None` if the line is shut. The walk that then reads the cells
-    /// begins with the fence of D2, which serves for D1, too.
+    /// Reserves the next place; `None` if the line is shut.
+    ///
+    /// D1 needs no fence here: a walk that reads the cells begins with one (D2).
     pub(super) fn reserve(&self) -> Option<Place> {
         let mut tail = self.tail.load();
         loop {
@@ -103,7 +110,8 @@ impl List {
         self.tail.change(full, first.next()).map(|()| first)
     }
 
-    /// Shuts the tail: no more places are reserved. For the fence of D1, see [`List::reserve`].
+    /// Shuts the tail: no more places are reserved. D1 needs no fence here, as in
+    /// [`List::reserve`].
     ///
     /// Transition: `tail -> tail, SHUT` (closer). It cannot fail.
     pub(super) fn shut(&self) {

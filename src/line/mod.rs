@@ -163,7 +163,8 @@ impl Line {
         vacated
     }
 
-    /// Retires the segment if the cell that was just finished was its last.
+    /// If the cell that was just finished was the last of its segment: retires that, or sweeps if
+    /// that pays.
     pub(crate) fn complete(&self, completed: Completed) {
         self.list.complete(completed);
     }

@@ -67,7 +67,8 @@ impl Position {
         self.0.addr() & (INDEX | SHUT) < CELLS
     }
 
-    /// Whether the cell of that number in `segment`, from which this tail was reached, is reserved.
+    /// Whether the cell of that number in `segment`, which is the tail's or one before it, is
+    /// reserved.
     #[inline]
     pub(super) fn is_past(self, segment: &Segment, cell: usize) -> bool {
         !ptr::eq(self.segment(), segment) || self.index() > cell
@@ -116,7 +117,7 @@ unsafe impl Send for Place {}
 unsafe impl Sync for Place {}
 
 impl Place {
-    /// The place that a change of the tail from `before` has just reserved.
+    /// The place at this position, which was just reserved.
     #[inline]
     pub(super) fn new(before: Position) -> Self {
         debug_assert!(!before.is_full() && !before.is_shut());

@@ -114,20 +114,25 @@ impl Segment {
         self.offset as usize
     }
 
+    /// The address of the cell of that number, which is in this segment.
+    #[inline]
+    fn locate(&self, number: usize) -> *mut Cell {
+        debug_assert!((lowest(self.first())..CELLS).contains(&number));
+        let end = ptr::with_exposed_provenance_mut::<Cell>(ptr::from_ref(self).addr());
+        end.wrapping_sub(CELLS).wrapping_add(number)
+    }
+
     /// The cell of that number, which is in this segment.
     #[inline]
     pub(super) fn cell(&self, number: usize) -> &Cell {
-        debug_assert!((lowest(self.first())..CELLS).contains(&number));
-        let end = ptr::with_exposed_provenance::<Cell>(ptr::from_ref(self).addr());
-        let cell = end.wrapping_sub(CELLS).wrapping_add(number);
         // SAFETY: `allocate` has made the cells there, in the block of this segment. It has exposed
         // the provenance of the block. The cells live as long as the segment.
-        unsafe { &*cell }
+        unsafe { &*self.locate(number) }
     }
 
     /// The cells of all its places.
     pub(super) fn cells(&self) -> &[Cell] {
-        let first: *const Cell = self.cell(self.first());
+        let first = self.locate(self.first());
         // SAFETY: as in `cell`, for the first cell and all behind it.
         unsafe { core::slice::from_raw_parts(first, CELLS - self.first()) }
     }
@@ -248,8 +253,7 @@ impl Segment {
     #[cfg(test)]
     pub(super) fn poison(&mut self) {
         use crate::sync::poison;
-        let first = ptr::from_ref(self.cell(self.first())).addr();
-        let first = ptr::with_exposed_provenance_mut::<Cell>(first);
+        let first = self.locate(self.first());
         // SAFETY: as in `cells`; and no other thread looks at them any more.
         let cells = unsafe { core::slice::from_raw_parts_mut(first, CELLS - self.first()) };
         cells.iter_mut().for_each(Cell::poison);

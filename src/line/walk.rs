@@ -113,7 +113,7 @@ impl<'a> Delivery<'a> {
         }
         dekker();
         let shut = list.tail().is_shut();
-        // Units that have no room here are not for owners that have not published.
+        // Units that have no room here were asked for by waiters that have published behind.
         if self.units == 0 && !shut && no_one_published_behind(list, segment, index) {
             return Visit::Stop(Stop::Done);
         }
@@ -127,8 +127,8 @@ impl<'a> Delivery<'a> {
     }
 }
 
-/// Whether nobody has published behind a cell. The owners of reserved places there are told to look
-/// in front before they publish.
+/// Whether nobody has published behind a cell. The owners of reserved places there are told, by the
+/// LOOK mark, to look in front once more before they publish.
 ///
 /// Otherwise their places would have to be skipped, and they would reserve others. If they did not
 /// publish there in time either, and so on, neither they nor the deliverer would ever complete.

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use crate::core::balance::{Balance, Withdrawn};
 use crate::line::{Joined, Line};
+use crate::sync::lazy_box::LazyBox;
 use crate::sync::probe::count::Count;
 use crate::sync::probe::memory;
 use crate::sync::probe::steps::{at_steps, before_step};
@@ -71,19 +72,32 @@ fn an_excess_that_was_taken_is_not_owed() {
         let semaphore = Arc::new(Semaphore::new(Semaphore::MAX_PERMITS));
         let guard = semaphore.clone().try_acquire_owned().unwrap();
         semaphore.add_permits(1);
+        let forgotten = Rc::new(Cell::new(false));
         let between = {
-            let semaphore = semaphore.clone();
-            move || while semaphore.forget_permits(usize::MAX) > 0 {}
+            let (semaphore, forgotten) = (semaphore.clone(), forgotten.clone());
+            move || {
+                while semaphore.forget_permits(usize::MAX) > 0 {}
+                forgotten.set(true);
+            }
         };
         let came = before_step(step, between, || {
             // One too many, or not, when others are gone.
             drop(catch_unwind(AssertUnwindSafe(|| drop(guard))));
         });
+        assert_eq!(forgotten.get(), came, "to forget panicked, at step {step}");
         assert_eq!(semaphore.core.balance.load().owed(), 0, "at step {step}");
         if !came {
             return;
         }
     }
+}
+
+/// A line that is not needed any more is not made.
+#[test]
+fn nothing_is_made_in_a_box_that_was_shut() {
+    let lazy = LazyBox::<Line>::new();
+    assert!(lazy.shut().is_none());
+    assert!(lazy.get_or_init(|| panic!("it was made")).is_none());
 }
 
 /// Whoever comes to a semaphore whose closer was stopped at once closes it to the end.

@@ -14,6 +14,7 @@ use std::thread::{self, ThreadId};
 use std::vec::Vec;
 
 use super::watchdog::watch;
+use crate::line::Line;
 use crate::sync::probe::count::Count;
 use crate::sync::probe::steps::before_step;
 use crate::sync::probe::{CELLS, memory};
@@ -129,23 +130,62 @@ fn a_sweep_passes_a_first_segment_that_is_on_its_way_out() {
     }
 }
 
-/// The tail is shut at a full segment, while a delivery is about to move it off.
-#[test]
-fn a_delivery_that_finds_the_tail_shut_leaves_it() {
+/// A close begins and ends while a delivery is at any step, which has a unit for somebody who asked and was
+/// stopped before it had a place. The unit is free then: nobody goes on with this close.
+fn a_unit_that_nobody_wants_any_more_is_free(served: usize) {
     watch();
     for step in 1.. {
         let came = memory::checked(|| {
             let semaphore = Arc::new(Semaphore::new(0));
-            let mut all = line(&semaphore, CELLS);
-            semaphore.add_permits(CELLS);
+            let _line = semaphore.core.line.get_or_init(Line::new);
+            let mut all = line(&semaphore, served);
+            semaphore.add_permits(served);
             assert!(all.iter_mut().all(is_granted));
-            // Somebody who asks, and is stopped before it has a place.
             assert!(semaphore.core.balance.take(1).is_err());
             let closes = semaphore.clone();
             let between = move || elsewhere(|| closes.close());
             let came = before_step(step, between, || semaphore.add_permits(1));
-            semaphore.close();
+            if !came {
+                semaphore.close();
+            }
             assert_eq!(semaphore.available_permits(), 1, "at step {step}");
+            came
+        });
+        if !came {
+            return;
+        }
+    }
+}
+
+/// It would be left in a place that nobody takes.
+#[test]
+fn a_delivery_that_finds_the_tail_shut_takes_its_unit_back() {
+    a_unit_that_nobody_wants_any_more_is_free(0);
+}
+
+/// The delivery is about to move the tail off a full segment.
+#[test]
+fn a_delivery_that_finds_the_tail_shut_leaves_it() {
+    a_unit_that_nobody_wants_any_more_is_free(CELLS);
+}
+
+/// A sweep goes on where a delivery has unlinked what it came from, or stands in: of five segments two are
+/// finished, and the delivery unlinks the first and serves one waiter of the third.
+#[test]
+fn a_sweep_goes_on_where_the_line_has_moved_under_it() {
+    watch();
+    for step in 1.. {
+        let came = memory::checked(|| {
+            let semaphore = Arc::new(Semaphore::new(0));
+            let mut all = line(&semaphore, 5 * CELLS);
+            let last_to_leave = all.remove(4 * CELLS - 1);
+            drop(all.drain(3 * CELLS..4 * CELLS - 1));
+            drop(all.drain(CELLS..2 * CELLS));
+            let releases = semaphore.clone();
+            let between = move || elsewhere(|| releases.add_permits(CELLS + 1));
+            let came = before_step(step, between, || drop(last_to_leave));
+            // Three with somebody in them, and the spare.
+            assert_eq!(memory::alive(), 4, "at step {step}");
             came
         });
         if !came {

@@ -132,9 +132,14 @@ impl Hazards {
     }
 
     /// All slots, in the order in which they were made. The pointer to a block is read after the
-    /// slots before it were visited.
+    /// slots before it, and not earlier: see D2 and *Handing over* in the README.
     fn slots(&self) -> impl Iterator<Item = &HazardSlot> {
-        let blocks = core::iter::successors(self.more.get(), |block| block.more.get());
+        let mut more = &self.more;
+        let blocks = core::iter::from_fn(move || {
+            let block = more.get()?;
+            more = &block.more;
+            Some(block)
+        });
         self.first.iter().chain(blocks.flat_map(|block| &block.slots))
     }
 
@@ -279,8 +284,9 @@ impl Guard<'_> {
     /// The protected segment.
     #[inline]
     pub(in crate::line) fn segment(&self) -> &Segment {
-        // SAFETY: the guard was validated: the source led here after the hazard was set. So a
-        // thread that retires this segment reads the hazard, and does not free it (D2).
+        // SAFETY: `validate` or `try_protect` has seen that the source led here after the hazard
+        // was set. So a thread that retires this segment reads the hazard, and does not free it
+        // (D2).
         unsafe { self.segment.as_ref() }
     }
 

@@ -9,7 +9,7 @@ use std::alloc::{alloc, dealloc, handle_alloc_error};
 
 use crate::line::cell::Cell;
 use crate::line::position::ALIGN;
-use crate::line::segment::{CELLS, Segment, lowest};
+use crate::line::segment::{CELLS, FIRST_CELLS, Segment, lowest};
 use crate::sync::probe::KEEPS_SPARE;
 #[cfg(test)]
 use crate::sync::probe::memory;
@@ -73,17 +73,40 @@ impl Drop for Spare {
     }
 }
 
-/// The block of a segment whose first place is number `first`. Allocators are fast with blocks of
-/// the common alignment, and slow with others. So the block has the common alignment, and is large
-/// enough to align the segment in it.
+/// The alignment of blocks. Allocators are fast with the common one, and slow with others.
+const COMMON: usize = align_of::<u128>();
+
+/// The bytes of the cells in front of a segment whose first place is number `first`.
+const fn cells(first: usize) -> usize {
+    (CELLS - lowest(first)) * size_of::<Cell>()
+}
+
+/// The block of such a segment. It is large enough to align the segment in it, behind the cells.
 const fn block(first: usize) -> Layout {
-    const COMMON: usize = align_of::<u128>();
-    let cells = (CELLS - lowest(first)) * size_of::<Cell>();
-    match Layout::from_size_align(cells + ALIGN - COMMON + size_of::<Segment>(), COMMON) {
+    let size = cells(first).next_multiple_of(COMMON) + ALIGN - COMMON + size_of::<Segment>();
+    match Layout::from_size_align(size, COMMON) {
         Ok(layout) => layout,
         Err(_) => panic!("no such layout"),
     }
 }
+
+/// How far from the beginning of its block, at address `start`, such a segment lies.
+const fn offset(first: usize, start: usize) -> usize {
+    (start + cells(first)).next_multiple_of(ALIGN) - start
+}
+
+/// Wherever a block begins, the segment is inside.
+const fn fits(first: usize) -> bool {
+    let mut start = COMMON;
+    while start <= ALIGN {
+        if offset(first, start) + size_of::<Segment>() > block(first).size() {
+            return false;
+        }
+        start += COMMON;
+    }
+    true
+}
+const _: () = assert!(fits(0) && fits(CELLS - FIRST_CELLS));
 
 /// Makes a segment whose first place is number `first`. The caller must see that it is [`free`]d.
 pub(super) fn allocate(first: usize) -> NonNull<Segment> {
@@ -92,11 +115,9 @@ pub(super) fn allocate(first: usize) -> NonNull<Segment> {
     let layout = block(first);
     // SAFETY: its size is not zero.
     let Some(block) = NonNull::new(unsafe { alloc(layout) }) else { handle_alloc_error(layout) };
-    // `Segment::cell` takes what is exposed here.
-    let start = block.as_ptr().expose_provenance();
-    let end = start + (CELLS - lowest(first)) * size_of::<Cell>();
-    let offset = end.next_multiple_of(ALIGN) - start;
-    // SAFETY: the block has room for the cells, the segment, and the most that aligning it takes.
+    // `Segment::locate` takes what is exposed here.
+    let offset = offset(first, block.as_ptr().expose_provenance());
+    // SAFETY: it is inside the block, by `fits`.
     let segment = unsafe { block.add(offset) }.cast::<Segment>();
     for number in lowest(first)..CELLS {
         // SAFETY: the cells end where the segment begins, which is not before their size.

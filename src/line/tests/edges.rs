@@ -1,19 +1,23 @@
 //! What cannot be reached from outside the line, on one thread.
 
 use core::task::Waker;
+use std::boxed::Box;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::vec::Vec;
 
 use crate::Semaphore;
 use crate::line::cell;
 use crate::line::cell::{Finish, Published, Visited};
 use crate::line::list::List;
+use crate::line::reclaim::Guard;
+use crate::line::reclaim::Source;
 use crate::line::segment::{CELLS, Completed};
 use crate::line::{Joined, Line, Place, Registered, Verdict};
 use crate::sync::probe::count::Count;
-use crate::sync::probe::memory;
-use crate::sync::probe::steps::watched;
+use crate::sync::probe::steps::{at_steps, watched};
+use crate::sync::probe::{BATCH, memory};
 use crate::wakes::Wakes;
 
 /// Who looks in front so late that the line has gone on without it takes nothing from behind its
@@ -49,6 +53,31 @@ fn who_leaves_last_gives_a_segment_back() {
             (alive, memory::alive())
         };
         assert_eq!(retire_the_first(), (6, 6));
+        assert_eq!(retire_the_first(), (6, 5));
+        places.into_iter().for_each(|place| list.complete(place.finish()));
+    });
+}
+
+/// A segment that was handed over to a slot is given back when its owner moves on to another, before it
+/// leaves the slot.
+#[test]
+fn who_moves_on_gives_a_segment_back() {
+    memory::checked(|| {
+        let list = List::new();
+        let mut places: Vec<_> = (0..6 * CELLS).filter_map(|_| list.reserve()).collect();
+        let mut retire_the_first = || {
+            places.drain(..CELLS).for_each(|place| list.complete(place.finish()));
+            let guard = list.first();
+            let next = list.behind(guard.segment()).expect("there are six");
+            let retired = list.unlink(None, &guard).flatten().expect("finished, and first");
+            list.hazards().retire(retired);
+            let alive = memory::alive();
+            let moved = guard.move_to(Source::Next(next.segment())).expect("there is another");
+            let after = memory::alive();
+            drop(moved);
+            (alive, after)
+        };
+        assert_eq!(retire_the_first(), (6, 6), "it is kept as the spare");
         assert_eq!(retire_the_first(), (6, 5));
         places.into_iter().for_each(|place| list.complete(place.finish()));
     });
@@ -213,6 +242,25 @@ fn nobody_is_passed_over_for_nothing() {
     [late, waits].into_iter().for_each(|place| line.complete(place.finish()));
 }
 
+/// Nor is anybody when the last unit makes the batch full.
+#[test]
+fn nobody_is_passed_over_after_the_last_unit() {
+    let line = Line::new();
+    let join = || match line.join(None, 1, Some(Waker::noop().clone())) {
+        (Joined::Waiting(place), 0) => place,
+        other => panic!("{other:?}"),
+    };
+    let served = [(); BATCH].map(|()| join());
+    let late = line.list.reserve().expect("open");
+    let waits = join();
+    assert_eq!(line.deliver(BATCH as u64, &mut Wakes::default()), 0);
+    assert!(served.iter().all(Place::is_granted));
+    assert!(late.cell().is_open());
+    served.into_iter().chain([late]).for_each(|place| line.complete(place.finish()));
+    let Verdict::Waiting(seen) = waits.check() else { panic!("it waits") };
+    assert_eq!(line.vacate(waits, seen, 0).over, 0);
+}
+
 /// The biggest request, all but filled, and filled from more than fits.
 #[test]
 fn as_many_units_as_a_waiter_can_want() {
@@ -337,4 +385,59 @@ fn a_worn_out_slot_wakes_at_once() {
     assert_eq!(line.deliver(1, &mut Wakes::default()), 0);
     assert_eq!(register(&mut place, &wakers[3]), Verdict::Granted);
     line.complete(place.finish());
+}
+
+/// A segment that comes out of a slot may have been unlinked after the retirer began. So a block of slots
+/// that is appended meanwhile is read, too.
+#[test]
+fn a_block_of_slots_that_is_appended_meanwhile_is_read() {
+    let stops = (1..8).flat_map(|first| (first + 1..10).map(move |second| (first, second)));
+    let taken = stops.map(|(first, second)| appended_while_one_retires(first, second));
+    assert!(taken.max().expect("there are some") > 3, "so many steps it takes");
+}
+
+/// Before the first of these steps another segment is retired, and looked at in a new block; before the
+/// second, the slot to which it was handed over is left. Says how many steps there are.
+fn appended_while_one_retires(first: usize, second: usize) -> usize {
+    type Look = RefCell<Option<Guard<'static>>>;
+
+    // Steps are watched by what lives for ever. It is kept where a leak is none.
+    static LISTS: Mutex<Vec<&'static List>> = Mutex::new(Vec::new());
+    let list: &'static List = Box::leak(Box::new(List::new()));
+    LISTS.lock().expect("nobody panics here").push(list);
+
+    // So many that nobody sweeps.
+    let mut places: Vec<Place> = (0..5 * CELLS).filter_map(|_| list.reserve()).collect();
+    places.drain(..CELLS).for_each(|place| list.complete(place.finish()));
+    let y = list.first();
+    // The other slot is taken, for a look at the last segment.
+    let _last = list.last();
+    let retired = list.unlink(None, &y).flatten().expect("finished, and first");
+
+    let (y, x): (Rc<Look>, Rc<Look>) = (Rc::new(RefCell::new(Some(y))), Rc::default());
+    let places = Rc::new(RefCell::new(places));
+    let on_step = {
+        let (y, x, places) = (y.clone(), x.clone(), places.clone());
+        move |step| {
+            if step == first {
+                let moved = y.take().and_then(|y| y.move_to(list.head()));
+                *y.borrow_mut() = moved;
+                let unlinks = list.first();
+                *x.borrow_mut() = Some(list.first());
+                places.borrow_mut().drain(..CELLS).for_each(|place| list.complete(place.finish()));
+                let retired = list.unlink(None, &unlinks).flatten().expect("finished, and first");
+                drop(unlinks);
+                list.hazards().retire(retired);
+            } else if step == second {
+                drop(y.take());
+            }
+        }
+    };
+    let taken = at_steps(on_step, || list.hazards().retire(retired));
+    if let Some(x) = x.take() {
+        let _ = x.segment().hint();
+    }
+    drop(y.take());
+    places.take().into_iter().for_each(|place| list.complete(place.finish()));
+    taken
 }
