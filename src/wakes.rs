@@ -9,17 +9,17 @@ use arrayvec::ArrayVec;
 
 use crate::sync::probe::BATCH;
 
-/// Wakers that are to be woken, which happens when this is dropped; made by [`waking`].
+/// Wakers to wake, which are woken when this is dropped. [`waking`] makes it.
 ///
-/// Whatever user code is called through it, its first panic comes out when this is dropped, after
-/// everything else was done; unless the thread is panicking already.
+/// If user code that it runs panics, the first panic comes out of the drop, after everything else
+/// was done. It is swallowed if the thread is panicking already.
 #[derive(Debug, Default)]
 pub(crate) struct Wakes {
     batch: ArrayVec<Waker, BATCH>,
     panic: Option<Box<dyn Any + Send>>,
 }
 
-/// Does `work`, and then wakes everybody whom that has collected.
+/// Does `work`, and then wakes all wakers that it has collected.
 ///
 /// When `work` returns, the state is consistent: a waker is user code, and may re-enter, panic, or
 /// never return.
@@ -28,25 +28,25 @@ pub(crate) fn waking<T>(work: impl FnOnce(&mut Wakes) -> T) -> T {
 }
 
 impl Wakes {
-    /// Adds a waker to wake; there must be room.
+    /// Adds a waker to wake. There must be room.
     #[inline]
     pub(crate) fn push(&mut self, waker: Waker) {
         self.batch.push(waker);
     }
 
-    /// Whether those collected must be woken before another is added.
+    /// Whether the collected wakers must be woken before another is added.
     pub(crate) fn is_full(&self) -> bool {
         self.batch.is_full()
     }
 
-    /// Makes room for one more.
+    /// Makes room for one more waker.
     pub(crate) fn make_room(&mut self) {
         if self.is_full() {
             self.wake();
         }
     }
 
-    /// Wakes those collected so far.
+    /// Wakes the wakers collected so far.
     pub(crate) fn wake(&mut self) {
         for waker in self.batch.drain(..) {
             keep_first(&mut self.panic, || waker.wake());
@@ -66,7 +66,7 @@ fn keep_first(first: &mut Option<Box<dyn Any + Send>>, user_code: impl FnOnce())
     if let Err(panic) = catch_unwind(AssertUnwindSafe(user_code)) {
         match first {
             None => *first = Some(panic),
-            // The drop of a payload may panic as well: a second one is never dropped here.
+            // Dropping the payload may panic as well, so it is leaked.
             Some(_) => core::mem::forget(panic),
         }
     }
@@ -92,7 +92,7 @@ pub(crate) fn run_one(user_code: impl FnOnce()) {
 #[cold]
 fn pass_on(panic: Box<dyn Any + Send>) {
     if std::thread::panicking() {
-        // A second panic would abort; the hook has reported this one.
+        // A second panic would abort. The panic hook has reported this one.
         core::mem::forget(panic);
     } else {
         resume_unwind(panic);

@@ -5,12 +5,12 @@
 //!    |. closed, free .|..|.....|.owed.|.. free ..|..........|
 //! ```
 //!
-//! Zero or more: so many permits are free. Below zero: so many units are asked for by waiters and
-//! not yet on their way to them (I1 in `line/README.md`). Closing subtracts 12 times 2^59, so that
-//! one signed comparison tells a plain success from everything else, closed included.
+//! Zero or more is the number of free permits. Below zero is the number of units that waiters have
+//! asked for and that are not on their way yet (I1 in `line/README.md`). Closing subtracts 12 times
+//! 2^59, so that one signed comparison tells a plain success from everything else, closed included.
 //!
-//! Once closed, the word is a plain signed count: nobody waits any more, and nothing is owed. It
-//! dips below the closed zero for as long as a refused acquire has not put back what it took.
+//! Once closed, the word is a signed count: nobody waits any more, and nothing is owed. It is
+//! below the closed zero while a refused acquire has not put back what it took.
 
 use core::fmt;
 
@@ -18,11 +18,12 @@ use crate::sync::{AcqRel, Acquire, AtomicI64, Relaxed, const_fn, seeded};
 
 /// What closing subtracts.
 const CLOSED: i64 = 12 << 59;
-/// Below this the word is closed. Out of reach from both sides: a closed word with all permits
-/// there can be free, while as many again come back that are too many, is at -4 times 2^59.
+/// Below this the word is closed. Neither an open nor a closed word reaches it. The highest closed
+/// word is -4 times 2^59: as many permits are free as there can be, and as many again were released
+/// that are too many.
 const CLOSED_BELOW: i64 = -(3 << 59);
-/// An acquire that finds more units owed than this is refused. It would take 2^28 requests of the
-/// largest size, on their way at the same instant, to come from here to [`CLOSED_BELOW`].
+/// An acquire that finds more units owed than this panics. To get from here to [`CLOSED_BELOW`],
+/// 2^28 requests of the largest size would have to subtract at the same instant.
 const MOST_OWED: i64 = 1 << 59;
 
 /// The most permits there can be: tokio's limit, so that code moves over unchanged.
@@ -37,7 +38,7 @@ const TOO_MANY: &str = match usize::BITS {
     _ => "a semaphore may not have more than MAX_PERMITS permits",
 };
 
-/// Panics if that is more than a semaphore can have.
+/// Panics if a semaphore cannot have that many.
 #[inline]
 #[track_caller]
 pub(crate) const fn check_permits(permits: usize) {
@@ -81,13 +82,13 @@ impl Snapshot {
         self.count().max(0).unsigned_abs()
     }
 
-    /// How many units waiters asked for that were not on their way yet.
+    /// How many units waiters had asked for that were not on their way yet.
     pub(crate) fn owed(self) -> u64 {
         if self.0 < 0 && !self.is_closed() { self.0.unsigned_abs() } else { 0 }
     }
 
-    /// Whether a waiter may be added: neither closed, nor so much owed that one more could take the
-    /// word out of its range.
+    /// Whether a waiter may be added: the semaphore is open, and so little is owed that one more
+    /// waiter cannot take the word out of its range.
     #[inline]
     pub(crate) fn is_open_to_waiters(self) -> bool {
         self.0 >= -MOST_OWED
@@ -108,7 +109,7 @@ impl fmt::Debug for Snapshot {
 pub(crate) struct Overflow;
 
 impl Overflow {
-    /// Panics, of `n` permits that were to be added.
+    /// Panics, after `n` permits could not be added.
     #[cold]
     #[track_caller]
     pub(crate) fn panic(self, n: usize) -> ! {
@@ -119,38 +120,39 @@ impl Overflow {
 /// What [`Balance::withdraw`] did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Withdrawn {
-    /// The demand is off the books, and none of its units was on its way.
+    /// The demand is removed, and none of its units was on its way.
     Whole,
-    /// The demand is off the books. So many of its units were on their way already; they count as
-    /// free now, and are to vanish where they arrive.
+    /// The demand is removed. `swallow` of its units were on their way already. They count as free
+    /// from now on, and must vanish where they arrive.
     Part { swallow: u32 },
-    /// The semaphore is closed, and the demand went with it.
+    /// The semaphore is closed, which has removed the demand.
     Closed,
 }
 
 /// The word.
 ///
-/// Every change is `AcqRel` and every look `Acquire`, so that acquire, release and close are one
-/// total order in which each sees what those before it saw, a failed `try_acquire` included. The
-/// line's steps for a waiter continue that order from cell to cell.
+/// Every change is `AcqRel` and every load `Acquire`. So acquire, release and close stand in one
+/// total order, in which each sees what the operations before it saw, a failed `try_acquire`
+/// included. The line's steps for a waiter continue that order from cell to cell.
 pub(crate) struct Balance(AtomicI64);
 
 impl Balance {
     const_fn! {
-        /// So many free permits; at most [`MAX_PERMITS`], which the caller has checked.
+        /// With the given number of free permits: at most [`MAX_PERMITS`], which the caller has
+        /// checked.
         #[expect(clippy::cast_possible_wrap, reason = "at most 2^61 - 1")]
         pub(crate) const fn new(permits: usize) -> Self {
             Self(AtomicI64::new(permits as i64))
         }
     }
 
-    /// As if so many units were owed.
+    /// As if that many units were owed.
     #[cfg(all(test, not(semafair_shuttle)))]
     pub(crate) fn owing(units: i64) -> Self {
         Self(AtomicI64::new(-units))
     }
 
-    /// As if so many units more were owed.
+    /// As if that many more units were owed.
     #[cfg(all(test, not(any(semafair_loom, semafair_shuttle))))]
     pub(crate) fn owe(&self, units: i64) {
         // ORDERING: AcqRel, as `take`.
@@ -159,12 +161,12 @@ impl Balance {
 
     #[inline]
     pub(crate) fn load(&self) -> Snapshot {
-        // ORDERING: Acquire. Pairs with every change below: the looker sees what they saw.
+        // ORDERING: Acquire. Pairs with every change below: the caller sees what those threads saw.
         Snapshot(self.0.load(Acquire))
     }
 
-    /// Takes `n` permits if so many are free and nobody waits; otherwise `n` units are asked for
-    /// all the same, and the caller joins the line (or, if closed, puts them back).
+    /// Takes `n` permits if that many are free and nobody waits. `Err` if not: then `n` units are
+    /// asked for all the same, and the caller must join the line, or, if closed, put them back.
     ///
     /// ```text
     /// count -> count - n
@@ -172,12 +174,13 @@ impl Balance {
     #[inline]
     pub(crate) fn take(&self, n: u32) -> Result<(), Snapshot> {
         // ORDERING: AcqRel. Pairs with `give`: what was done under these permits happened before.
-        // Release: whoever then finds too few free sees what happened before they were taken.
+        // Release: a later `try_take` that finds too few free sees what happened before this.
         let old = self.0.fetch_sub(i64::from(n), AcqRel);
         if old >= i64::from(n) { Ok(()) } else { Err(Snapshot(old)) }
     }
 
-    /// Takes `n` permits if so many are free, or changes nothing.
+    /// Takes `n` permits if that many are free and nobody waits. `Err` if not: then nothing was
+    /// done.
     ///
     /// ```text
     /// count -> count - n     if open and count >= n
@@ -194,8 +197,8 @@ impl Balance {
         }
     }
 
-    /// Gives `n` permits back; `Err` if that was not all there is to do: closed, owed to waiters,
-    /// or too many (see [`Balance::overflows`]).
+    /// Gives `n` permits back. `Err` if the caller has more to do: the semaphore was closed, units
+    /// were owed to waiters, or there are too many permits (see [`Balance::overflows`]).
     ///
     /// ```text
     /// count -> count + n
@@ -207,8 +210,9 @@ impl Balance {
             // ORDERING: Relaxed. The bug.
             self.0.fetch_add(n, Relaxed)
         } else {
-            // ORDERING: AcqRel. Pairs with `take` and `try_take`: they see what was done under these
-            // permits. Acquire: a deliverer's steps come after those of the waiters it serves.
+            // ORDERING: AcqRel. Pairs with `take` and `try_take`: they see what was done under
+            // these permits. Acquire: a deliverer's steps come after those of the waiters it
+            // serves.
             self.0.fetch_add(n, AcqRel)
         };
         #[expect(clippy::cast_sign_loss, reason = "one comparison: neither negative nor too many")]
@@ -216,12 +220,12 @@ impl Balance {
         if plain { Ok(()) } else { Err(Snapshot(old)) }
     }
 
-    /// Whether `n` more permits than `before` are too many.
+    /// Whether adding `n` permits to `before` makes too many.
     pub(crate) fn overflows(before: Snapshot, n: usize) -> bool {
         before.count() > MAX - signed(n)
     }
 
-    /// Adds `n` new permits, having checked first that they are not too many.
+    /// Adds `n` new permits, unless that makes too many.
     pub(crate) fn add(&self, n: usize) -> Result<Snapshot, Overflow> {
         if n > MAX_PERMITS {
             return Err(Overflow);
@@ -234,7 +238,7 @@ impl Balance {
 
     /// Takes up to `n` free permits out of circulation and says how many.
     pub(crate) fn forget(&self, n: usize) -> usize {
-        // More are free only where a `give` was too much, which is about to say so.
+        // More can be free only after a `give` of too many, which is about to panic.
         let n = n.min(MAX_PERMITS);
         let taken = |seen: Snapshot| usize::try_from(seen.free()).unwrap_or(usize::MAX).min(n);
         let forgotten = self.update(|seen| match taken(seen) {
@@ -244,14 +248,14 @@ impl Balance {
         forgotten.map_or(0, taken)
     }
 
-    /// Takes a demand of `missing` units off the books, for a waiter that leaves.
+    /// Removes a demand of `missing` units, for a waiter that leaves.
     ///
     /// ```text
     /// count -> count + missing     if open
     /// ```
     ///
-    /// Not an addition as in `give`: closing voids all demand, and what is void must not be
-    /// counted as free a second time.
+    /// It cannot be a plain addition as in `give`: a close removes all demand, and units that were
+    /// removed must not be counted as free a second time.
     #[inline]
     pub(crate) fn withdraw(&self, missing: u32) -> Withdrawn {
         let missing = i64::from(missing);
@@ -259,7 +263,7 @@ impl Balance {
         match self.update(|seen| if seen.is_closed() { None } else { Some(lifted(seen)) }) {
             Ok(seen) if seeded::DOUBLE_GRANT || lifted(seen) <= 0 => Withdrawn::Whole,
             Ok(seen) => {
-                // What lifts the count above zero was on its way.
+                // The part that lifts the count above zero was on its way.
                 #[expect(
                     clippy::cast_sign_loss,
                     clippy::cast_possible_truncation,
@@ -272,7 +276,7 @@ impl Balance {
         }
     }
 
-    /// Closes, and voids all that is owed.
+    /// Closes, and removes all demand.
     ///
     /// ```text
     /// count -> closed, max(count, 0)     if open
@@ -285,7 +289,8 @@ impl Balance {
         let _closed = self.update(closed);
     }
 
-    /// Adds to the count of a closed semaphore; negative where units counted as free never came.
+    /// Adds to the count of a closed semaphore. Negative if units that were counted as free never
+    /// came.
     pub(crate) fn adjust_closed(&self, units: i64) {
         if units != 0 {
             // ORDERING: AcqRel, as in `give`.
@@ -294,15 +299,16 @@ impl Balance {
         }
     }
 
-    /// Changes the word to what `next` makes of it, which is asked again where somebody else was
-    /// first. `Err` with the word for which `next` has no other; otherwise with the word before.
+    /// Changes the word to what `next` makes of it. If another thread was first, `next` is asked
+    /// again. `Ok` has the word before the change, and `Err` the word for which `next` returned
+    /// `None`.
     #[inline(always)]
     fn update(&self, next: impl Fn(Snapshot) -> Option<i64>) -> Result<Snapshot, Snapshot> {
         let mut seen = self.load();
         loop {
             let Some(to) = next(seen) else { return Err(seen) };
             // ORDERING: AcqRel. Acquire pairs with every change, Release with `load` and every
-            // change: who comes later in the total order sees what happened before. Failure:
+            // change: later operations in the total order see what happened before. Failure:
             // Acquire, as `load`.
             match self.0.compare_exchange_weak(seen.0, to, AcqRel, Acquire) {
                 Ok(_) => return Ok(seen),

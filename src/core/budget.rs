@@ -1,8 +1,9 @@
-//! tokio's cooperative budget: a task that never has to wait yields all the same.
+//! tokio's cooperative budget: a task yields from time to time, although it need not wait.
 //!
-//! Without it, `loop { semaphore.acquire().await?; }` would never let go of its thread, where permits
-//! are free. With the feature `tokio`, a task that has used up its budget yields before its next
-//! permit; outside of tokio's runtimes there is no budget, and nothing ever yields.
+//! Without it, `loop { semaphore.acquire().await?; }` would never let other tasks run while permits
+//! are free. With the feature `tokio`, a task that has used up its budget yields before it gets its
+//! next permit. The permit, or the refusal, is kept in the request meanwhile. Outside of tokio's
+//! runtimes there is no budget, and nothing yields.
 
 #[cfg(feature = "tokio")]
 pub(crate) use self::tokio::{is_due, poll};
@@ -22,9 +23,9 @@ mod tokio {
         static COUNTER: Cell<u8> = const { Cell::new(0) };
     }
 
-    /// Whether an acquire that need not wait is to [`poll`] the budget (of whatever task it is, and though
-    /// that may be exempt from it): every 32nd of a thread, so
-    /// that the others cost three instructions.
+    /// Whether an acquire that need not wait must [`poll`] the budget. Only every 32nd of a thread
+    /// does, so that the others pay three instructions. They are counted for all tasks of the
+    /// thread together, also for a task that has no budget.
     #[inline(always)]
     pub(crate) fn is_due() -> bool {
         COUNTER.with(|counter| {
@@ -34,8 +35,8 @@ mod tokio {
         })
     }
 
-    /// Takes one from the budget of the task. `Pending` if there is none left: then the task was woken,
-    /// and is to yield.
+    /// Takes one from the budget of the task. `Pending` if none is left: then tokio has woken the
+    /// task, and it must yield.
     pub(crate) fn poll(cx: &mut Context<'_>) -> Poll<()> {
         ready!(poll_proceed(cx)).made_progress();
         Poll::Ready(())

@@ -18,32 +18,31 @@ use crate::wakes::{Wakes, run_one, waking};
 /// A semaphore without its public face.
 pub(crate) struct Core {
     pub(crate) balance: Balance,
-    /// Made when somebody first has to wait.
+    /// Made when a request first has to wait.
     pub(crate) line: LazyBox<Line>,
 }
 
 impl Core {
     const_fn! {
-        /// With so many permits, which the caller has checked.
+        /// With the given number of permits, which the caller has checked.
         pub(crate) const fn new(permits: usize) -> Self {
             Self { balance: Balance::new(permits), line: LazyBox::new() }
         }
     }
 
-    /// Whether it is closed.
     #[inline]
     pub(crate) fn is_closed(&self) -> bool {
         self.balance.load().is_closed()
     }
 
-    /// Adds `n` new permits, and wakes whoever has all it asked for by that.
+    /// Adds `n` new permits, and wakes the waiters that are served by them.
     pub(crate) fn add(&self, n: usize) -> Result<(), Overflow> {
         let seen = self.balance.add(n)?;
         self.release_slow(seen, n);
         Ok(())
     }
 
-    /// Gives back `n` permits, and wakes whoever has all it asked for by that.
+    /// Gives back `n` permits, and wakes the waiters that are served by them.
     #[inline]
     pub(crate) fn release(&self, n: usize) {
         if let Err(seen) = self.balance.give(n) {
@@ -51,7 +50,7 @@ impl Core {
         }
     }
 
-    /// The rest of a release of `n` that found the balance as `seen`.
+    /// The rest of a release of `n` permits that found the balance as `seen`.
     #[cold]
     fn release_slow(&self, seen: Snapshot, n: usize) {
         let units = seen.owed().min(n as u64);
@@ -62,15 +61,17 @@ impl Core {
         }
     }
 
-    /// The rest of a release that does not just serve one waiter: it serves several, or none, finds too many
-    /// permits, or goes on with a close. Out of line: it has a batch of wakers on its stack.
+    /// The rest of a release that does more than serve one waiter: it serves several or none, finds
+    /// too many permits, or goes on with a close. It is out of line, as it has a batch of wakers on
+    /// its stack.
     #[cold]
     #[inline(never)]
     fn release_to_many(&self, seen: Snapshot, n: usize) {
         waking(|wakes| self.settle(seen, n, wakes));
     }
 
-    /// Delivers units that are owed, and gives back `permits`, before those are woken who are served last.
+    /// Delivers units that are owed and gives back `permits`. The last waiters served are woken
+    /// later, by `wakes`.
     fn pass_on(&self, owed: u64, permits: u32, wakes: &mut Wakes) {
         if owed > 0 {
             self.deliver(owed, wakes);
@@ -83,7 +84,8 @@ impl Core {
         }
     }
 
-    /// Settles an addition of `n` permits that found the balance as `seen`.
+    /// Does what an addition of `n` permits owes, if it found the balance as `seen`: deliver, undo
+    /// an overflow, or help with a close.
     fn settle(&self, seen: Snapshot, n: usize, wakes: &mut Wakes) {
         let units = seen.owed().min(n as u64);
         if units > 0 {
@@ -97,7 +99,8 @@ impl Core {
         }
     }
 
-    /// Hands out units that are owed; what nobody in a shut line wants any more is free.
+    /// Delivers units that are owed. If the line is shut, units that nobody waits for are counted
+    /// as free.
     pub(crate) fn deliver(&self, units: u64, wakes: &mut Wakes) {
         let back = match self.line.get_or_init(Line::new) {
             Some(line) => line.deliver(units, wakes),
@@ -108,12 +111,12 @@ impl Core {
         }
     }
 
-    /// Takes a place for `units` that are asked for, where `seen` was the balance before; one that
-    /// [`Line::try_join`] has `reserved`, or the next. Also says how many units are to be delivered
-    /// then; that may be to this very place.
+    /// Asks for `units` in the line, at a place that [`Line::try_join`] has `reserved`, or at the
+    /// next. The balance was `seen` before. Also says how many units the caller must deliver; some
+    /// of them may be for this very place.
     ///
-    /// What was free goes to the head of the line, too: of two who each kept a part of what they
-    /// need, neither would ever have all.
+    /// What was free goes to the head of the line, too. If two waiters each kept a part of what
+    /// they need, neither would ever have all.
     fn join(
         &self,
         seen: Snapshot,
@@ -128,7 +131,7 @@ impl Core {
         (joined, seen.free() + over)
     }
 
-    /// Closes, and wakes everybody who waits.
+    /// Closes, and wakes all waiters.
     pub(crate) fn close(&self) {
         self.balance.close();
         if let Some(line) = self.line.shut() {
@@ -136,7 +139,8 @@ impl Core {
         }
     }
 
-    /// Goes on with a close whose thread may be stopped, until all claims in the line are void.
+    /// Goes on with a close until all waiters are refused, as the thread that began it may be
+    /// stopped.
     #[cold]
     pub(crate) fn help_close(&self, wakes: &mut Wakes) {
         if let Some(line) = self.line.get() {
@@ -157,7 +161,8 @@ impl Core {
         }
     }
 
-    /// Does what follows if the cell that was just finished was the last unfinished one of its segment.
+    /// If the cell that was just finished was the last of its segment: retires that, or sweeps if
+    /// that pays.
     #[inline]
     fn complete(&self, completed: Completed) {
         if !matches!(completed, Completed::No) {
@@ -165,7 +170,7 @@ impl Core {
         }
     }
 
-    /// The line in which somebody has a place.
+    /// The line, for the caller that has a place in it.
     fn line(&self) -> &Line {
         match self.line.get() {
             Some(line) => line,

@@ -1,7 +1,7 @@
 //! One request for permits, from its first poll to its end: the protocol between balance and line.
 //!
-//! `#[cold]`, here and elsewhere, does not say that something is rare. It keeps a function from being
-//! inlined into the way of those who need not wait.
+//! `#[cold]`, here and elsewhere, does not say that a call is rare. It keeps the function from
+//! being inlined into the path of a request that need not wait.
 
 use core::fmt;
 use core::mem;
@@ -18,19 +18,19 @@ use crate::wakes::{run_one, waking};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)] // as wide as what stands beside it: both are set by one store
 enum Stage {
-    /// Not polled yet: it has asked for nothing.
+    /// Not polled yet, so nothing was asked for.
     New,
-    /// It has a place.
+    /// It has a place in the line.
     Waiting,
-    /// It has its permits, but has not said so.
+    /// It has its permits, but has not returned them yet.
     Granted,
-    /// It was refused, but has not said so.
+    /// It was refused, but has not said so yet.
     Refused,
-    /// It has said how it ended.
+    /// It has returned `Ready`.
     Over,
 }
 
-/// One request for permits. Whoever drops it calls [`Request::cancel`] first.
+/// One request for permits. Its owner must call [`Request::cancel`] before dropping it.
 pub(crate) struct Request {
     /// `Some` in [`Stage::Waiting`].
     place: Option<Place>,
@@ -48,12 +48,12 @@ impl Request {
         self.permits
     }
 
-    /// Whether it has said how it ended, and may not be polled any more.
+    /// Whether it has returned `Ready`, and must not be polled again.
     pub(crate) const fn is_over(&self) -> bool {
         matches!(self.stage, Stage::Over)
     }
 
-    /// Prints how many permits the future of that name asks for, and how far it has come.
+    /// Prints it as the future called `name`.
     pub(crate) fn fmt_as(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct(name)
             .field("permits", &self.permits)
@@ -61,7 +61,8 @@ impl Request {
             .finish_non_exhaustive()
     }
 
-    /// Asks when polled first, and looks later on. Of `Ready(Ok)` the caller makes a guard.
+    /// The first poll asks for the permits, and later polls check the place. On `Ready(Ok)`, the
+    /// caller has the permits and makes a guard of them.
     #[inline]
     #[track_caller]
     pub(crate) fn poll(
@@ -83,23 +84,24 @@ impl Request {
         }
     }
 
-    /// Ends without having waited, unless the task is to yield: then the end is kept for its next poll.
+    /// Ends without a wait, as granted or refused. If the task must yield first, this is kept for
+    /// the next poll.
     #[cold]
     #[inline(never)]
     fn end(&mut self, end: Stage, cx: &mut Context<'_>) -> Poll<Result<(), AcquireError>> {
-        // First, as the budget wakes the task where it is used up: user code.
+        // Before the budget is asked: if it is used up, it wakes the task, which is user code.
         self.stage = end;
         ready!(budget::poll(cx));
         self.say(end)
     }
 
-    /// Says how it ended.
+    /// Returns how it ended.
     fn say(&mut self, end: Stage) -> Poll<Result<(), AcquireError>> {
         self.stage = Stage::Over;
         Poll::Ready(if end == Stage::Granted { Ok(()) } else { Err(AcquireError::closed()) })
     }
 
-    /// After a `take` that found the balance as `seen`, and too little in it.
+    /// Goes on after a `take` that found too few permits: the balance was `seen`.
     #[cold]
     #[track_caller]
     fn wait(
@@ -111,13 +113,13 @@ impl Request {
         if self.permits == 0 || !seen.is_open_to_waiters() {
             return self.wait_for_nothing(core, seen, cx);
         }
-        // If cloning the waker panics, the drop of this joins the line without a waker, and leaves it.
+        // If cloning the waker panics, the drop of this joins the line without a waker, and leaves.
         let demand = DemandGuard { core, request: self, seen };
         let waker = cx.waker().clone();
         mem::forget(demand);
 
         let (reserved, waker) = match core.line.get() {
-            // Nothing was free that would have to be delivered.
+            // If some permits were free, they would have to be delivered.
             Some(line) if seen.free() == 0 => match line.try_join(self.permits, waker) {
                 Ok(place) => {
                     self.place = Some(place);
@@ -134,7 +136,7 @@ impl Request {
         self.wait_slow(core, seen, reserved, waker, cx)
     }
 
-    /// Goes on to wait, perhaps at a place that is reserved.
+    /// Joins the line, at a place that is `reserved` already, or at the next.
     #[cold]
     #[inline(never)]
     fn wait_slow(
@@ -150,7 +152,8 @@ impl Request {
         self.after_joining(core, in_hand, unused, cx)
     }
 
-    /// Ends a request that takes no place: it asks for nothing, is refused, or panics as too much is asked for.
+    /// Ends a request that takes no place: it asks for no permits, is refused, or panics, as too
+    /// many permits are waited for.
     #[cold]
     #[inline(never)]
     #[track_caller]
@@ -173,7 +176,7 @@ impl Request {
         self.end(Stage::Granted, cx)
     }
 
-    /// Notes what came of joining, and returns a waker that is not needed.
+    /// Notes the result of joining, and returns the waker if the line did not take it.
     fn note(&mut self, joined: Joined) -> Option<Waker> {
         let (stage, unused) = match joined {
             Joined::Waiting(place) => {
@@ -187,7 +190,7 @@ impl Request {
         unused
     }
 
-    /// After joining: delivers what is in hand, and looks, as something may have come meanwhile.
+    /// Delivers what is in hand, and checks the place, as the units may have gone there.
     #[cold]
     #[inline(never)]
     fn after_joining(
@@ -229,7 +232,7 @@ impl Request {
         self.poll_again_slow(core, cx)
     }
 
-    /// Registers the waker of this poll, and looks again.
+    /// Registers the waker of this poll, and checks the place.
     #[cold]
     #[inline(never)]
     #[track_caller]
@@ -252,11 +255,11 @@ impl Request {
         self.outcome(core, verdict)
     }
 
-    /// What has become of the place.
+    /// Acts on what the place says.
     fn outcome(&mut self, core: &Core, verdict: Verdict) -> Poll<Result<(), AcquireError>> {
         let end = match verdict {
             Verdict::Waiting(_) => {
-                // Whoever closes wakes us: see to it that somebody does.
+                // The closer would wake us, but may be stopped.
                 if core.is_closed() {
                     waking(|wakes| core.help_close(wakes));
                 }
@@ -273,13 +276,13 @@ impl Request {
             core.complete(place.finish());
         }
         if end == Stage::Refused {
-            // The thread that closes may be stopped in a waker that it took before this one.
+            // The closer may be stopped in a waker that it took before ours.
             waking(|wakes| core.help_close(wakes));
         }
         self.say(end)
     }
 
-    /// Gives up what it asked for, and hands on what it has. Does nothing before the first poll
+    /// Gives up what it asked for, and releases what it has. Does nothing before the first poll
     /// and after the last.
     #[inline]
     pub(crate) fn cancel(&mut self, core: &Core) {
@@ -290,13 +293,15 @@ impl Request {
 
     /// Leaves the line.
     ///
-    /// 1. Read what is missing. If nothing is, release all; if the line was closed, what it had.
-    /// 2. Take what is missing off the books. Of it, `swallow` units are on their way already.
-    /// 3. Leave the place, and a sink in it for those. Where they came before the sink, they are
-    ///    too many: hand on what came beyond them.
-    /// 4. Release what it had.
+    /// 1. Read how many units are missing. If none is, release all permits. If the line was closed,
+    ///    release those that the waiter had.
+    /// 2. Withdraw the missing units from the balance. Of these, `swallow` are on their way
+    ///    already.
+    /// 3. Leave the place, with a SINK for those that are still to come. Deliver units that came
+    ///    beyond `swallow`.
+    /// 4. Release what the waiter had in step 1.
     ///
-    /// It stands on conservation alone (I1): no step waits for another thread.
+    /// No step waits for another thread; I1 is all that is needed.
     #[cold]
     fn leave(&mut self, core: &Core) {
         self.stage = Stage::Over;
@@ -323,7 +328,7 @@ impl Request {
         }
     }
 
-    /// Steps 3 and 4 in full, for who had a part of its units, or to whom some are on their way.
+    /// Steps 3 and 4 in full: the waiter had some of its units, or some are on their way.
     #[cold]
     #[inline(never)]
     fn leave_slow(core: &Core, place: Place, seen: Seen, had: u32, withdrawn: Withdrawn) {
@@ -361,7 +366,8 @@ impl Request {
     }
 }
 
-/// A demand that is in the balance and not in the line. Dropped, it is queued and cancelled at once.
+/// A demand that is in the balance and not in the line yet. Its drop queues the demand and cancels
+/// it at once.
 struct DemandGuard<'a> {
     core: &'a Core,
     request: &'a mut Request,
@@ -376,7 +382,7 @@ impl Drop for DemandGuard<'_> {
             waking(|wakes| self.core.deliver(in_hand, wakes));
         }
         self.request.cancel(self.core);
-        // Nothing has been said, and nothing is asked for: it may be polled again.
+        // It has returned nothing, and asks for nothing any more, so it may be polled again.
         self.request.stage = Stage::New;
     }
 }

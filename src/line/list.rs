@@ -1,14 +1,15 @@
-//! The segments of a line, linked: giving out places, appending, unlinking.
+//! The linked segments of a line: places are reserved, segments appended and unlinked.
 //!
 //! ```text
 //!   head ---> [ . . . . ] ---> [ . . . . ] ---> [ . . . . ] ---> null
 //!                 ^ hint                              ^ tail: segment | number of the next cell
 //! ```
 //!
-//! Unlinking is Michael's: freeze the segment's `next`, then change what leads to it, the head or
-//! the `next` before, and whoever succeeds has unlinked it. At the head that is done as soon as
-//! all cells of a segment are satisfied; in the middle by a [`List::sweep`], when a third of the
-//! linked segments are finished. Anybody may, at any time, and nobody waits for another.
+//! Segments are unlinked in Michael's way: freeze the segment's `next`, then change the pointer
+//! that leads to the segment, which is the head or the `next` before it. The thread whose change
+//! succeeds has unlinked it. A delivery unlinks at the head, when it goes on behind a segment whose
+//! cells are all satisfied. A [`List::sweep`] unlinks in the middle, when a third of the linked
+//! segments are finished. Any thread may do so at any time, and none waits for another.
 
 use core::ptr::NonNull;
 
@@ -22,10 +23,10 @@ pub(super) struct List {
     head: Head,
     tail: Tail,
     hazards: Hazards,
-    /// Segments linked.
+    /// How many segments are linked.
     linked: AtomicIsize,
-    /// Segments that are finished and linked. Both counts are for [`List::is_sparse`] alone, and
-    /// may run ahead or behind while somebody is between a step and its count.
+    /// How many of them are finished. Both counts are for [`List::is_sparse`] alone. They may be
+    /// too high or too low while a thread is between a step and its count.
     finished: AtomicIsize,
 }
 
@@ -82,7 +83,8 @@ impl List {
         }
     }
 
-    /// [`List::reserve`], once, where the segment has another place; otherwise nothing was done.
+    /// One attempt at [`List::reserve`], if the segment has another place; otherwise nothing was
+    /// done.
     #[inline]
     pub(super) fn try_reserve(&self) -> Option<Place> {
         let tail = self.tail.load();
@@ -90,25 +92,26 @@ impl List {
         reserved.then(|| Place::new(tail))
     }
 
-    /// Gives out the first place of the segment behind a full one; otherwise says where the tail
-    /// is that is no longer `full`.
+    /// Reserves the first place of the segment behind a full one. `Err` with the tail if that is
+    /// not `full` any more.
     #[cold]
     fn reserve_in_next(&self, full: Position) -> Result<Position, Position> {
         let Some(guard) = self.hazards.protect(Source::Tail(&self.tail)) else {
             unreachable!("the tail is never null");
         };
-        // ABA: the address in `full` may have been freed and used again. Under the guard, check that the
-        // tail is still in the protected segment.
+        // ABA: the address in `full` may have been freed and used again. Under the guard, check
+        // that the tail is still in the protected segment.
         let tail = self.tail.load();
         if tail != full || tail.segment() != guard.pointer().as_ptr() {
             return Err(tail);
         }
         let first = Position::new(self.next_or_new(guard.segment()), 0);
-        // Still under the guard, or the address could be used again here.
+        // Still under the guard, so that `full` cannot be the address of another segment.
         self.tail.change(full, first.next()).map(|()| first)
     }
 
-    /// Lets no more places be reserved. D1 needs no fence here, as in [`List::reserve`].
+    /// Shuts the tail: no more places are reserved. D1 needs no fence here, as in
+    /// [`List::reserve`].
     ///
     /// Transition: `tail -> tail, SHUT` (closer). It cannot fail.
     pub(super) fn shut(&self) {
@@ -121,7 +124,7 @@ impl List {
         }
     }
 
-    /// The first segment, protected, unless something is in the way; see [`Hazards::try_protect`].
+    /// One attempt at [`List::first`]; see [`Hazards::try_protect`].
     #[inline]
     pub(super) fn try_first(&self) -> Option<Guard<'_>> {
         self.hazards.try_protect(Source::Head(&self.head))
@@ -135,13 +138,14 @@ impl List {
         }
     }
 
-    /// The segment behind another, protected; `None` if there is none, or that is on its way out.
+    /// The segment behind another, protected; `None` if there is none, or `segment` is being
+    /// unlinked.
     pub(super) fn behind(&self, segment: &Segment) -> Option<Guard<'_>> {
         self.hazards.protect(Source::Next(segment))
     }
 
-    /// Goes on from a first segment of which all cells are satisfied to what is first then; `None`
-    /// if the line is shut and ends there.
+    /// Unlinks a first segment whose cells are all satisfied, and protects the segment that is
+    /// first then. `None` if the line is shut and ends there.
     #[cold]
     pub(super) fn advance<'a>(&'a self, guard: Guard<'a>) -> Option<Guard<'a>> {
         let segment = guard.segment();
@@ -156,7 +160,8 @@ impl List {
         first
     }
 
-    /// Retires the segment if its last cell was just finished, or sweeps if that pays.
+    /// If the cell that was just finished was the last of its segment: retires that, or sweeps if
+    /// that pays.
     #[inline]
     pub(super) fn complete(&self, completed: Completed) {
         if !matches!(completed, Completed::No) {
@@ -171,7 +176,7 @@ impl List {
             Completed::Unlinked(_) if seeded::LEAK => {}
             Completed::Unlinked(retired) => self.hazards.retire(retired),
             Completed::Linked => {
-                // ORDERING: Relaxed. Pairs with nothing: a count for a rule of thumb.
+                // ORDERING: Relaxed. Pairs with nothing: the counts may be out of date.
                 self.finished.fetch_add(1, Relaxed);
                 if self.is_sparse() {
                     self.sweep();
@@ -180,8 +185,8 @@ impl List {
         }
     }
 
-    /// Whether a sweep pays: it passes over all linked segments, and unlinks a third of them. Of
-    /// two, the first is left to the next delivery, and the last to the next who joins.
+    /// Whether a sweep pays: it visits all linked segments, and should unlink a third of them. With
+    /// two it does not: the next delivery unlinks the first, and the last is never unlinked.
     fn is_sparse(&self) -> bool {
         // ORDERING: Relaxed. Pairs with nothing, as in `complete_slow`.
         let finished = self.finished.load(Relaxed);
@@ -190,7 +195,7 @@ impl List {
         linked > 2 && finished * 3 >= linked
     }
 
-    /// What follows a segment of which all places are reserved.
+    /// The segment behind one whose places are all reserved; appended if there is none.
     fn next_or_new(&self, segment: &Segment) -> *mut Segment {
         if segment.next().0.is_null() && self.hazards.append_to(segment) {
             // ORDERING: Relaxed. Pairs with nothing, as in `complete_slow`.
@@ -199,8 +204,8 @@ impl List {
         segment.next().0
     }
 
-    /// Moves the tail off a segment of which all places are reserved, as it is to be unlinked;
-    /// `false` if the line is shut and ends there.
+    /// Moves the tail off a segment whose places are all reserved, before that is unlinked. `false`
+    /// if the line is shut and ends there.
     fn leave_tail(&self, segment: &Segment) -> bool {
         let here = core::ptr::from_ref(segment).cast_mut();
         let tail = self.tail.load();
@@ -214,12 +219,12 @@ impl List {
         let next = Position::new(self.next_or_new(segment), 0);
         match self.tail.change(tail, next) {
             Ok(()) => true,
-            // Moved on by somebody else, or shut.
+            // Another thread moved it on, or shut it.
             Err(now) => now.segment() != here,
         }
     }
 
-    /// Counts a segment as unlinked; whoever unlinked it is here.
+    /// Notes that the caller has unlinked a segment.
     fn unlinked(&self, segment: NonNull<Segment>) -> Option<Retired> {
         // ORDERING: Relaxed. Pairs with nothing, as in `complete_slow`.
         self.linked.fetch_sub(1, Relaxed);
@@ -233,8 +238,8 @@ impl List {
 
     /// Unlinks all finished segments but the last.
     ///
-    /// Two guards go hand over hand. Where what leads on has changed under them, somebody else
-    /// has unlinked something, and it starts again.
+    /// Two guards move on hand over hand. If a pointer that they follow has changed, another thread
+    /// has unlinked a segment, and the sweep starts again.
     #[cold]
     fn sweep(&self) {
         'again: loop {
@@ -271,7 +276,8 @@ impl List {
         }
     }
 
-    /// Unlinks the segment after `before`, or the first; `None` if it is not there any more.
+    /// Unlinks the segment behind `before`, or the first; `None` if it does not stand there any
+    /// more.
     pub(super) fn unlink(
         &self,
         before: Option<&Guard<'_>>,

@@ -1,7 +1,7 @@
 //! The line of waiters: an infinite array of cells, one for each waiter whatever its weight.
 //!
-//! The line knows of units and places, and nothing of how many permits there are. `README.md`
-//! beside this file tells the protocols and why they are right.
+//! The line deals in units and places, and does not know how many permits there are. `README.md`
+//! beside this file has the protocols, and says why they are right.
 
 mod cell;
 mod list;
@@ -25,22 +25,22 @@ use self::walk::{Closing, Delivery, PickUp, Stop, walk};
 use crate::sync::{Acquire, AtomicBool, Release};
 use crate::wakes::Wakes;
 
-/// What came of [`Line::join`]. A waker that the line did not take comes back.
+/// The result of [`Line::join`]. A waker that the line did not take comes back.
 #[derive(Debug)]
 pub(crate) enum Joined {
     /// The waiter has a place, and waits there.
     Waiting(Place),
-    /// Enough units lay ready for whoever came.
+    /// Enough units lay in the cell.
     Granted(Option<Waker>),
     /// The line is shut.
     Shut(Option<Waker>),
 }
 
-/// The line.
+/// The line of waiters.
 #[derive(Debug)]
 pub(crate) struct Line {
     list: List,
-    /// The line is shut, and every claim in it is void.
+    /// The line is shut, and no waiter in it will be served.
     all_void: AtomicBool,
 }
 
@@ -49,17 +49,15 @@ impl Line {
         Self { list: List::new(), all_void: AtomicBool::new(false) }
     }
 
-    /// Takes the next place and asks for `units` there, as a waiter that is running, or with a
-    /// waker. Also says how many units the caller has in hand afterwards, which must be delivered.
+    /// Asks for `units` at the next place, with a waker, or as a waiter that is running. Also says
+    /// how many units the caller has in hand afterwards and must deliver.
     ///
-    /// 1. Reserve a place.
-    /// 2. Look at the cell in front: units may lie there, or further in front, for threads that
-    ///    reserved those places and have not published. Take them along. This comes before
-    ///    publishing, so that a published cell says that its owner has looked (I5).
-    /// 3. Publish. Where units were left in front since, look again. Where the line went on without
-    ///    this place, start again.
-    ///
-    /// A place that [`Line::try_join`] has `reserved` is taken instead of the next.
+    /// 1. Reserve a place, unless [`Line::try_join`] has `reserved` one.
+    /// 2. Look at the cell in front. Units may lie there, or further in front, for owners that have
+    ///    not published yet. Take them along. This comes before publishing, so that the owner of a
+    ///    published cell has looked (I5).
+    /// 3. Publish. If units were left in front meanwhile, go to 2. If the line has skipped this
+    ///    place, go to 1.
     pub(crate) fn join(
         &self,
         reserved: Option<Place>,
@@ -92,9 +90,9 @@ impl Line {
         (Joined::Shut(waker), in_hand)
     }
 
-    /// [`Line::join`], once, where the next place is in the segment of the one before, whose owner has
-    /// published, and nothing has happened there. Otherwise the waker comes back, and the place that
-    /// was reserved, if one was.
+    /// One attempt at [`Line::join`]. It succeeds if the next place is in the same segment as the
+    /// one before, whose owner has published, and no other thread has changed the cell. Otherwise
+    /// the waker comes back, with the place if one was reserved.
     #[inline(always)]
     pub(crate) fn try_join(
         &self,
@@ -111,18 +109,18 @@ impl Line {
         }
     }
 
-    /// Takes along the units that lie at the head of the line in front of `own`.
+    /// Takes along the units that lie at the head of the line, in front of the cell `own`.
     fn pick_up(&self, own: &Cell) -> u64 {
         let mut errand = PickUp::new(own);
         walk(&self.list, &mut errand);
         errand.units()
     }
 
-    /// Hands units to the head of the line, one waiter after the other, and says how many came
-    /// back: none, unless the line is shut.
+    /// Delivers units to the head of the line, to one waiter after the other, and says how many
+    /// came back: none, unless the line is shut.
     ///
-    /// Those who have all they asked for are in `wakes` then; of many, some are woken before the
-    /// last are served.
+    /// The wakers of the waiters that were served are in `wakes` then. If they are many, some are
+    /// woken before the last waiters are served.
     pub(crate) fn deliver(&self, mut units: u64, wakes: &mut Wakes) -> u64 {
         loop {
             let mut delivery = Delivery::new(units, wakes);
@@ -135,18 +133,18 @@ impl Line {
         }
     }
 
-    /// Hands units to the head of the line if whoever stands there sleeps, and misses just so many;
-    /// it is to be woken. Otherwise nothing was done.
+    /// Delivers to the head of the line if the waiter there sleeps, and needs exactly `units`. The
+    /// caller must wake it. Otherwise nothing was done.
     #[inline]
     pub(crate) fn serve_first(&self, units: u64) -> Option<Waker> {
         let guard = self.list.try_first()?;
         let segment = guard.segment();
         let mut index = segment.hint();
-        // Who was to be served next may have left.
+        // The waiter at the hint may have left.
         while index < CELLS && segment.cell(index).is_satisfied() {
             index += 1;
         }
-        // As in `Delivery::visit`.
+        // As in `Delivery::visit`: nobody behind a voided waiter may be served.
         if index >= CELLS || self.list.tail().is_shut() {
             return None;
         }
@@ -155,8 +153,8 @@ impl Line {
         Some(waker)
     }
 
-    /// Gives up the place of a waiter that was `seen` to wait. The units that were missing are off the
-    /// books, and `swallow` of them come here all the same.
+    /// Gives up the place of a waiter that was `seen` to wait. Its demand was withdrawn from the
+    /// balance, but `swallow` of the units come here all the same.
     pub(crate) fn vacate(&self, place: Place, seen: Seen, swallow: u32) -> Vacated {
         let vacated = place.cell().vacate(seen, swallow);
         if let Some(finish) = vacated.finish {
@@ -165,13 +163,15 @@ impl Line {
         vacated
     }
 
-    /// Does what follows if the cell that was just finished was the last unfinished one of its segment.
+    /// If the cell that was just finished was the last of its segment: retires that, or sweeps if
+    /// that pays.
     pub(crate) fn complete(&self, completed: Completed) {
         self.list.complete(completed);
     }
 
-    /// Lets nobody else in, and voids claims from the head on until the batch of `wakes` is full.
-    /// Says by how much the count of free permits is to be corrected, and whether that was all.
+    /// Lets nobody else in, and refuses the waiters from the head on until the batch of `wakes` is
+    /// full. Says by how much the count of free permits must be corrected, and whether the close is
+    /// complete.
     pub(crate) fn close(&self, wakes: &mut Wakes) -> (i64, bool) {
         self.list.shut();
         let mut closing = Closing::new(wakes);
@@ -179,13 +179,14 @@ impl Line {
         let correction = closing.correction();
         let all = stop != Stop::BatchFull;
         if all {
-            // ORDERING: Release. Pairs with `is_all_void`: who need not help sees what was done.
+            // ORDERING: Release. Pairs with `is_all_void`: a thread that need not help sees what
+            // was done.
             self.all_void.store(true, Release);
         }
         (correction, all)
     }
 
-    /// Whether a `close` has come to its end.
+    /// Whether a `close` is complete.
     pub(crate) fn is_all_void(&self) -> bool {
         // ORDERING: Acquire. Pairs with `close`.
         self.all_void.load(Acquire)

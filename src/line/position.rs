@@ -12,25 +12,25 @@ use crate::sync::{AtomicPtr, SeqCst};
 const INDEX: usize = 0b1_1111;
 const SHUT: usize = 0b10_0000;
 
-/// Where segments lie: the number of a cell, and SHUT, fit below such an address.
+/// The alignment of segments: the number of a cell, and SHUT, fit into the low bits of an address.
 pub(super) const ALIGN: usize = 64;
 const _: () = assert!(CELLS <= INDEX && INDEX & SHUT == 0 && INDEX | SHUT == ALIGN - 1);
 
-/// A segment, and the number of the cell that is reserved next: what the tail of the line says.
+/// A segment, and the number of a cell: the place that is reserved next, if it is the tail's.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Position(*mut Segment);
 
 impl Position {
     pub(super) fn new(segment: *mut Segment, next: usize) -> Self {
         debug_assert!(next <= CELLS);
-        // A thread may store a tail that it read before the segment was freed, and another was made at
-        // the same address. Then the pointer is right and its provenance is not; so `segment` does
-        // without.
+        // ABA: a joiner may store a pointer that it read before that segment was freed and another
+        // was made at the same address. The address is right then, and the provenance is not. So it
+        // is exposed here, and `segment` goes by the address alone.
         segment.expose_provenance();
         Self(segment.map_addr(|addr| addr | next))
     }
 
-    /// One more place reserved in the same segment.
+    /// With one more place reserved in the same segment.
     #[inline]
     pub(super) fn next(self) -> Self {
         debug_assert!(!self.is_full() && !self.is_shut());
@@ -47,7 +47,7 @@ impl Position {
         self.0.addr() & INDEX
     }
 
-    /// Whether no more places are given out, here or anywhere.
+    /// Whether no more places are reserved, in any segment.
     #[inline]
     pub(super) fn is_shut(self) -> bool {
         self.0.addr() & SHUT != 0
@@ -61,13 +61,14 @@ impl Position {
         self.index() == CELLS
     }
 
-    /// Whether the next place is one of the same segment: neither shut nor full.
+    /// Whether there is a next place, in the same segment: the tail is neither shut nor full.
     #[inline]
     pub(super) fn has_next(self) -> bool {
         self.0.addr() & (INDEX | SHUT) < CELLS
     }
 
-    /// Whether the cell of that number in `segment`, which is the tail's or one before it, is reserved.
+    /// Whether the cell of that number in `segment`, which is the tail's or one before it, is
+    /// reserved.
     #[inline]
     pub(super) fn is_past(self, segment: &Segment, cell: usize) -> bool {
         !ptr::eq(self.segment(), segment) || self.index() > cell
@@ -79,7 +80,7 @@ impl Position {
 pub(super) struct Tail(AtomicPtr<Segment>);
 
 impl Tail {
-    /// At the beginning of the first segment of a line.
+    /// At the first place of a line, in its `first` segment.
     pub(super) fn new(first: NonNull<Segment>) -> Self {
         Self(AtomicPtr::new(Position::new(first.as_ptr(), CELLS - FIRST_CELLS).0))
     }
@@ -91,7 +92,8 @@ impl Tail {
         Position(self.0.load(SeqCst))
     }
 
-    /// Transition: more places, the next segment, or SHUT; otherwise somebody else moved it.
+    /// Transition: one more place, the next segment, or SHUT (joiner, deliverer, closer); otherwise
+    /// another thread moved it.
     #[inline]
     pub(super) fn change(&self, from: Position, to: Position) -> Result<(), Position> {
         // ORDERING: SeqCst. AcqRel pairs with `load`. The total order is for D1: "reserve, or
@@ -103,16 +105,15 @@ impl Tail {
     }
 }
 
-/// A place in the line that its owner has not finished, and that keeps its segment alive (I2).
+/// A reserved place that its owner has not finished. It keeps its segment alive (I2).
 ///
-/// There is one for each cell, made when the cell is reserved: it is neither copied nor cloned.
+/// There is one for each cell, made when the cell is reserved. It cannot be copied or cloned.
 #[derive(Debug)]
 pub(crate) struct Place(NonNull<Segment>);
 
-// SAFETY: it is the right to use one cell, whose words are atomics, and the right may move to
-// another thread as the waiter does.
+// SAFETY: it is the right to use one cell, whose words are atomics; any thread may have that right.
 unsafe impl Send for Place {}
-// SAFETY: all that `&Place` gives access to is atomics.
+// SAFETY: `&Place` gives access to atomics only.
 unsafe impl Sync for Place {}
 
 impl Place {
@@ -120,7 +121,7 @@ impl Place {
     #[inline]
     pub(super) fn new(before: Position) -> Self {
         debug_assert!(!before.is_full() && !before.is_shut());
-        // SAFETY: the tail is made of a segment, and moves on to segments alone.
+        // SAFETY: the tail always points to a segment.
         Self(unsafe { NonNull::new_unchecked(before.0) })
     }
 
@@ -142,42 +143,42 @@ impl Place {
         self.segment().cell(self.index())
     }
 
-    /// Whether the owner of the place in front has not published, as far as the cell next to this one
-    /// tells.
+    /// Whether the owner of the place in front may not have published yet: the cell in front is
+    /// OPEN, or in another segment.
     #[inline]
     pub(super) fn may_follow_unpublished(&self) -> bool {
         match self.index().checked_sub(1) {
             Some(front) => self.segment().cell(front).is_open(),
-            // That is in another segment.
             None => true,
         }
     }
 
-    /// Asks for units here, where nothing has happened yet; otherwise the waker comes back.
+    /// One attempt to ask for units here; see [`Cell::try_publish`]. Otherwise the waker comes
+    /// back.
     #[inline(always)]
     pub(super) fn try_publish(&self, units: u32, waker: Waker) -> Result<(), Waker> {
         self.cell().try_publish(self.index() == CELLS - 1, units, waker)
     }
 
-    /// Whether the waiter here has all.
+    /// Whether the waiter here has all its units.
     #[inline]
     pub(crate) fn is_granted(&self) -> bool {
         self.cell().is_granted()
     }
 
-    /// What has become of the waiter here.
+    /// Whether the waiter here waits on, is granted, or was refused.
     #[inline]
     pub(crate) fn check(&self) -> Verdict {
         self.cell().check()
     }
 
-    /// What has become of the waiter here; if it waits on, `waker` is to be woken when that changes.
+    /// The same as [`Place::check`]; and if it waits on, `waker` will be woken when that changes.
     pub(crate) fn register(&mut self, waker: &Waker) -> Registered {
         self.cell().register(waker)
     }
 
-    /// Gives up the place of a waiter to whom nothing is on its way, and to whom nothing has come
-    /// since it was `seen`; otherwise the place is still there.
+    /// Gives up the place of a waiter, if no unit is on its way to it, and none has come since it
+    /// was `seen`. Otherwise the place comes back.
     #[inline]
     pub(crate) fn try_vacate(self, seen: Seen) -> Result<(Completed, Option<Waker>), Self> {
         match self.cell().try_vacate(seen) {
@@ -186,14 +187,14 @@ impl Place {
         }
     }
 
-    /// The owner has seen what became of it, and comes back no more.
+    /// Finishes the cell: its owner has seen how the wait ended, and never comes back.
     #[inline]
     pub(crate) fn finish(self) -> Completed {
         let finish = self.cell().finish();
         self.completed(finish)
     }
 
-    /// The place's cell was finished.
+    /// Consumes the place after its cell was finished, and passes on the mark.
     #[inline]
     pub(super) fn completed(self, finish: Finish) -> Completed {
         match finish {

@@ -1,13 +1,13 @@
 //! A run of cells.
 //!
-//! A segment ends in two ways: it is FINISHED when all its cells are gone, and UNLINKED when no
-//! pointer of the line leads to it. Whoever sets the second of the two retires it (I3).
+//! A segment is FINISHED when all its cells are GONE, and UNLINKED when no pointer of the line
+//! leads to it. The thread that sets the second of the two retires it (I3).
 //!
-//! Nobody counts finished cells: that would be one more locked instruction for each.
-//! Instead one unfinished cell carries the WATCH mark, at first the last. Whoever finishes that
-//! cell passes the mark on to another that is unfinished, or finds none, and has finished the
-//! segment. It looks from the far end: those who leave in order, or in the opposite one, pass it on
-//! once at most.
+//! GONE cells are not counted, which would take one more locked instruction for each. Instead, one
+//! unfinished cell carries the WATCH mark; at first it is the last cell. The thread that finishes
+//! the marked cell passes the mark on to another unfinished cell. If there is none, the segment is
+//! FINISHED. The cells are read from the far end, so that waiters that leave in order, or in the
+//! opposite order, pass the mark on once at most.
 
 #![expect(
     unsafe_code,
@@ -21,13 +21,14 @@ use crate::sync::probe::alive;
 pub(crate) use crate::sync::probe::{CELLS, FIRST_CELLS};
 use crate::sync::{AcqRel, Acquire, AtomicPtr, AtomicU32, Relaxed, Release, SeqCst};
 
-/// In `next`: this segment is on its way out, and `next` changes no more.
+/// In `next`: this segment is being unlinked, and its `next` does not change any more.
 const FROZEN: usize = 1;
 
 const FINISHED: u32 = 1;
 const UNLINKED: u32 = 2;
 
-/// A segment that nobody can reach or will finish any more: the right, once only, to free it.
+/// A segment that is FINISHED and UNLINKED. There is one for each segment: it is the right to free
+/// it.
 #[derive(Debug)]
 #[must_use]
 pub(crate) struct Retired(NonNull<Segment>);
@@ -57,26 +58,27 @@ pub(crate) enum Completed {
 
 /// A run of cells.
 ///
-/// The cells lie in front of these fields, in the same block, and the last is number `CELLS - 1` in each
-/// segment. The first segment of a line has few cells, and its first number is higher. So a number
-/// and the address of the segment are all it takes to find a cell, or to know that there is no other.
-/// Below such a first cell lies one that stays OPEN for ever: its neighbour looks in front of itself
-/// like all others, and so learns to look further.
+/// The cells lie in front of these fields, in the same block. The last cell of each segment is
+/// number `CELLS - 1`. The first segment of a line has few cells, so its first number is higher. So
+/// the address of the segment and a number say where a cell is, and whether there is another behind
+/// it. In front of the first place of a line lies a sentinel, a cell that stays OPEN for ever: the
+/// owner of that place looks in front of itself as all others do, and finds that it must walk.
 #[derive(Debug)]
 pub(super) struct Segment {
     next: AtomicPtr<Segment>,
-    /// The cells below this number are satisfied. May go backwards: the cells tell the truth.
+    /// All cells below this number are satisfied. It may go backwards, and others may be satisfied,
+    /// too.
     hint: AtomicU32,
-    /// Which of its two ends have come: FINISHED, UNLINKED.
+    /// FINISHED, UNLINKED.
     ends: AtomicU32,
-    /// The number of its first place.
+    /// The number of the first place.
     first: u32,
-    /// How far it is from the beginning of the block in which it lies.
+    /// How many bytes it is behind the beginning of its block.
     offset: u32,
 }
 
 impl Segment {
-    /// What stands behind the cells of the places from number `first` on.
+    /// The fields behind the cells of a segment whose first place is number `first`.
     #[expect(clippy::cast_possible_truncation, reason = "less than the size of a block")]
     pub(super) fn new(first: usize, offset: usize) -> Self {
         Self {
@@ -88,7 +90,7 @@ impl Segment {
         }
     }
 
-    /// Makes a large segment as it was made, but for what is left in slots, which nobody reads.
+    /// Makes a large segment as new. Old words stay in the wakers' slots, where nobody reads them.
     pub(super) fn renew(&mut self) {
         if let Ok(cells) = <&[Cell; CELLS]>::try_from(self.cells()) {
             for (number, cell) in cells.iter().enumerate() {
@@ -103,7 +105,7 @@ impl Segment {
         self.ends.store(0, Relaxed);
     }
 
-    /// The number of its first place.
+    /// The number of the first place.
     pub(super) fn first(&self) -> usize {
         self.first as usize
     }
@@ -112,7 +114,7 @@ impl Segment {
         self.offset as usize
     }
 
-    /// Where the cell of that number is, which is in this segment.
+    /// The address of the cell of that number, which is in this segment.
     #[inline]
     fn locate(&self, number: usize) -> *mut Cell {
         debug_assert!((lowest(self.first())..CELLS).contains(&number));
@@ -123,23 +125,23 @@ impl Segment {
     /// The cell of that number, which is in this segment.
     #[inline]
     pub(super) fn cell(&self, number: usize) -> &Cell {
-        // SAFETY: `allocate` has made the cells there, in the block of this segment, whose provenance it
-        // has exposed; and they live as long as this.
+        // SAFETY: `allocate` has made the cells there, in the block of this segment. It has exposed
+        // the provenance of the block. The cells live as long as the segment.
         unsafe { &*self.locate(number) }
     }
 
     /// The cells of all its places.
     pub(super) fn cells(&self) -> &[Cell] {
         let first = self.locate(self.first());
-        // SAFETY: as in `cell`, of the first and all behind it.
+        // SAFETY: as in `cell`, for the first cell and all behind it.
         unsafe { core::slice::from_raw_parts(first, CELLS - self.first()) }
     }
 
-    /// Where to begin to look for an unsatisfied cell.
+    /// The number from which to look for an unsatisfied cell.
     #[inline]
     pub(super) fn hint(&self) -> usize {
-        // ORDERING: Acquire. Pairs with `set_hint`: who serves a cell comes after all who passed
-        // over those before it.
+        // ORDERING: Acquire. Pairs with `set_hint`: serving a cell comes after passing the cells
+        // before it.
         alive(self.hint.load(Acquire)) as usize
     }
 
@@ -151,7 +153,7 @@ impl Segment {
         self.hint.store(cell as u32, Release);
     }
 
-    /// The segment behind, null at the end of the line, and whether this one is on its way out.
+    /// The segment behind, null at the end of the line; and whether this one is being unlinked.
     pub(super) fn next(&self) -> (*mut Segment, bool) {
         // ORDERING: SeqCst. Acquire pairs with `append` and `replace_next`: the segment is seen
         // initialised. The total order is for D2: "protect, then read the source again".
@@ -159,7 +161,7 @@ impl Segment {
         (next.map_addr(|addr| addr & !FROZEN), next.addr() & FROZEN != 0)
     }
 
-    /// Transition: `null -> next` (whoever needs room); otherwise somebody else appended.
+    /// Transition: `null -> next` (joiner, deliverer); otherwise another thread has appended.
     pub(super) fn append(&self, next: NonNull<Segment>) -> bool {
         // ORDERING: AcqRel. Release pairs with `next`: the segment is seen initialised. Failure:
         // Relaxed: the caller looks again by `next`.
@@ -168,18 +170,19 @@ impl Segment {
 
     /// Fixes what is behind this segment, which is about to be unlinked, and says what it is.
     ///
-    /// Without it, somebody could unlink the segment behind by changing our `next` after we read
-    /// it, and the line would lead to what was freed.
+    /// Otherwise another thread could unlink the segment behind by changing our `next` after we
+    /// read it, and the line would lead to a freed segment.
     ///
-    /// Transition: `next -> next, FROZEN` (whoever unlinks). It cannot fail.
+    /// Transition: `next -> next, FROZEN` (the thread that unlinks). It cannot fail.
     pub(super) fn freeze_next(&self) -> *mut Segment {
         // ORDERING: SeqCst, as `next`.
         let mut next = alive(self.next.load(SeqCst));
         while next.addr() & FROZEN == 0 {
             debug_assert!(!next.is_null(), "the last segment is not unlinked");
             let frozen = next.map_addr(|addr| addr | FROZEN);
-            // ORDERING: SeqCst. AcqRel pairs with `next`. The total order is for D2: who found
-            // `next` not frozen read it before this, and so before what follows. Failure: SeqCst.
+            // ORDERING: SeqCst. AcqRel pairs with `next`. The total order is for D2: a thread that
+            // found `next` not frozen read it before this, and so before the unlinking. Failure:
+            // SeqCst.
             match self.next.compare_exchange(next, frozen, SeqCst, SeqCst) {
                 Ok(_) => return next,
                 Err(now) => next = now,
@@ -188,24 +191,25 @@ impl Segment {
         next.map_addr(|addr| addr & !FROZEN)
     }
 
-    /// Transition: `gone -> next` (whoever unlinks `gone`); otherwise `gone` is not what follows,
-    /// or this segment is on its way out itself.
+    /// Transition: `gone -> next` (the thread that unlinks `gone`); otherwise `gone` does not
+    /// follow any more, or this segment is being unlinked itself.
     pub(super) fn replace_next(&self, gone: *mut Segment, next: *mut Segment) -> bool {
         // ORDERING: SeqCst. Release pairs with `next`. The total order is for D2: "unlink, then
         // read the hazards". Failure: Relaxed, the caller starts again.
         self.next.compare_exchange(gone, next, SeqCst, Relaxed).is_ok()
     }
 
-    /// Whether all cells are gone.
+    /// Whether all cells are GONE.
     pub(super) fn is_finished(&self) -> bool {
         // ORDERING: Acquire. Pairs with `set_end`.
         self.ends.load(Acquire) & FINISHED != 0
     }
 
-    /// Passes on the mark that a cell of `this` carried, which was just finished.
+    /// Passes on the mark of a cell of `this` that was just finished.
     ///
-    /// Until that is done, the segment stays: it is not FINISHED but by the mark. Afterwards it may
-    /// be freed at any moment, so no reference to it may outlive the call; hence the pointer.
+    /// Only the carrier of the mark makes the segment FINISHED, so it is not freed before.
+    /// Afterwards it may be freed at any moment, also within this call. So `this` is a pointer, and
+    /// not a reference.
     #[inline]
     pub(super) fn pass_mark(this: NonNull<Self>, cell: usize, finish: Finish) -> Completed {
         match finish {
@@ -230,7 +234,7 @@ impl Segment {
         Self::set_end(this, FINISHED).map_or(Completed::Linked, Completed::Unlinked)
     }
 
-    /// No pointer of the line leads to `this` any more; the caller protects it.
+    /// Notes that no pointer of the line leads to `this` any more. The caller protects it.
     pub(super) fn unlinked(this: NonNull<Self>) -> Option<Retired> {
         Self::set_end(this, UNLINKED)
     }
@@ -238,8 +242,8 @@ impl Segment {
     fn set_end(this: NonNull<Self>, end: u32) -> Option<Retired> {
         // SAFETY: this end is not set yet, so nobody has retired it (I3).
         let ends = unsafe { &this.as_ref().ends };
-        // ORDERING: AcqRel. Pairs with itself: who sets the second sees all that came before the
-        // first, and frees.
+        // ORDERING: AcqRel. Pairs with itself: the thread that sets the second end sees all that
+        // came before the first, and retires.
         let before = alive(ends.fetch_or(end, AcqRel));
         debug_assert_eq!(before & end, 0, "a segment ended twice");
         (before != 0).then_some(Retired(this))
@@ -250,7 +254,7 @@ impl Segment {
     pub(super) fn poison(&mut self) {
         use crate::sync::poison;
         let first = self.locate(self.first());
-        // SAFETY: as in `cells`; and nobody looks at them any more.
+        // SAFETY: as in `cells`; and no other thread looks at them any more.
         let cells = unsafe { core::slice::from_raw_parts_mut(first, CELLS - self.first()) };
         cells.iter_mut().for_each(Cell::poison);
         poison!(self.ends);

@@ -1,4 +1,5 @@
-//! What happens at the head of the line: units are delivered there, and claims voided.
+//! What happens at the head of the line: units are delivered or taken along there, and waiters
+//! refused.
 
 use super::cell::{Cell, Finish, Visited};
 use super::list::List;
@@ -12,7 +13,7 @@ use crate::wakes::Wakes;
 pub(super) enum Stop {
     /// There is nothing more to do.
     Done,
-    /// Somebody must be woken before it goes on.
+    /// The collected wakers must be woken before it goes on.
     BatchFull,
     /// The line is shut, and here it ends.
     Shut,
@@ -21,27 +22,27 @@ pub(super) enum Stop {
 /// What to do after a visit to a cell.
 #[derive(Debug)]
 pub(super) enum Visit {
-    /// Somebody changed the cell meanwhile: look again.
+    /// Another thread changed the cell meanwhile: visit it again.
     Again,
     /// The cell is satisfied.
     Passed,
-    /// The cell is satisfied, as its sink was filled, and nobody comes back to it.
+    /// The cell was a SINK, which is full now, and is GONE.
     Filled(Finish),
     /// The cell is not satisfied: stop here.
     Stop(Stop),
 }
 
-/// Whoever goes through the line from its head.
+/// What a walk does at each cell.
 pub(super) trait Visitor {
     fn visit(&mut self, list: &List, segment: &Segment, index: usize) -> Visit;
 
-    /// Why to go no further than the cell just passed, if so.
+    /// Why to stop after the cell just passed; `None` to go on.
     fn stop_after(&self) -> Option<Stop>;
 }
 
-/// Goes from the first unsatisfied cell on, as far as `visitor` goes, and moves the head along.
+/// Walks from the first unsatisfied cell as far as `visitor` goes, and moves the head along.
 ///
-/// A guard is held on the segment, and nothing else; no user code runs.
+/// The walk holds a guard on the segment, and nothing else. No user code runs.
 pub(super) fn walk(list: &List, visitor: &mut impl Visitor) -> Stop {
     let mut guard = list.first();
     loop {
@@ -53,7 +54,7 @@ pub(super) fn walk(list: &List, visitor: &mut impl Visitor) -> Stop {
     }
 }
 
-/// `None` if `visitor` goes further than the segment.
+/// `None` if `visitor` goes on behind the segment.
 fn walk_segment(list: &List, guard: &Guard<'_>, visitor: &mut impl Visitor) -> Option<Stop> {
     let segment = guard.segment();
     let mut index = segment.hint();
@@ -78,7 +79,7 @@ fn walk_segment(list: &List, guard: &Guard<'_>, visitor: &mut impl Visitor) -> O
     end
 }
 
-/// Hands out units; see [`Line::deliver`](super::Line::deliver).
+/// Delivers units; see [`Line::deliver`](super::Line::deliver).
 #[derive(Debug)]
 pub(super) struct Delivery<'a> {
     units: u64,
@@ -97,9 +98,9 @@ impl<'a> Delivery<'a> {
 
     /// At a cell where nobody has published.
     ///
-    /// The units are left here, for whoever asked for them and is about to come. If somebody waits
-    /// behind, they are taken up again, and the line goes on without this place, whose owner may be
-    /// stopped for ever (D1).
+    /// Leaves the units here, for the owner that has asked for them and will publish. If a waiter
+    /// stands behind, takes them up again and skips this place, as its owner may be stopped for
+    /// ever (D1).
     #[cold]
     fn at_open(&mut self, list: &List, segment: &Segment, index: usize) -> Visit {
         let cell = segment.cell(index);
@@ -112,7 +113,7 @@ impl<'a> Delivery<'a> {
         }
         dekker();
         let shut = list.tail().is_shut();
-        // More than OPEN can hold is asked for by somebody who has published further on.
+        // Units that have no room here were asked for by waiters that have published behind.
         if self.units == 0 && !shut && no_one_published_behind(list, segment, index) {
             return Visit::Stop(Stop::Done);
         }
@@ -126,11 +127,11 @@ impl<'a> Delivery<'a> {
     }
 }
 
-/// Whether nobody has published behind a cell. Whoever has reserved a place there is told, by the LOOK
-/// mark, to look in front once more before it publishes.
+/// Whether nobody has published behind a cell. The owners of reserved places there are told, by the
+/// LOOK mark, to look in front once more before they publish.
 ///
-/// Without that the line would go on without these places. Their owners would reserve others, not have
-/// published there either, and so on, and neither they nor the deliverers would come to an end.
+/// Otherwise their places would have to be skipped, and they would reserve others. If they did not
+/// publish there in time either, and so on, neither they nor the deliverer would ever complete.
 fn no_one_published_behind(list: &List, segment: &Segment, index: usize) -> bool {
     let mut further: Option<Guard<'_>> = None;
     let mut index = index + 1;
@@ -152,7 +153,7 @@ fn no_one_published_behind(list: &List, segment: &Segment, index: usize) -> bool
                 index = next.segment().first();
                 further = Some(next);
             }
-            // It is on its way out: whoever had places there has published, and is gone.
+            // The segment is being unlinked, so all its cells are satisfied.
             None => return false,
         }
     }
@@ -161,8 +162,9 @@ fn no_one_published_behind(list: &List, segment: &Segment, index: usize) -> bool
 impl Visitor for Delivery<'_> {
     #[inline]
     fn visit(&mut self, list: &List, segment: &Segment, index: usize) -> Visit {
-        // Somebody in front may have been voided, and nobody behind may be served then: whoever
-        // passed a void cell, or a hint beyond one, sees here that the line was shut before.
+        // Once the tail is shut, stop: nobody behind a voided waiter may be served. A thread that
+        // passed a VOID cell, or starts at a hint behind one, sees here that the tail was shut
+        // before.
         if list.tail().is_shut() {
             return Visit::Stop(Stop::Shut);
         }
@@ -223,8 +225,8 @@ impl Visitor for PickUp<'_> {
         match cell.units_left() {
             None if cell.is_satisfied() => Visit::Passed,
             None | Some(0) => Visit::Stop(Stop::Done),
-            // Where the line has gone on without our own place, the head is beyond it, and units
-            // may lie where no place was given out: they are for whoever takes that.
+            // If the line has skipped our own place, the head is behind it. There, units may lie in
+            // a place that is not reserved yet. They are for its owner to come.
             Some(_) if !list.tail().is_past(segment, index) => Visit::Stop(Stop::Done),
             Some(_) => match cell.take_units(true) {
                 None => Visit::Again,
@@ -241,7 +243,7 @@ impl Visitor for PickUp<'_> {
     }
 }
 
-/// Voids claims; see [`Line::close`](super::Line::close). The tail is shut before.
+/// Refuses the waiters; see [`Line::close`](super::Line::close). The tail is shut before.
 #[derive(Debug)]
 pub(super) struct Closing<'a> {
     correction: i64,
@@ -253,13 +255,13 @@ impl<'a> Closing<'a> {
         Self { correction: 0, wakes }
     }
 
-    /// Units found unclaimed, less units that sinks were still to swallow.
+    /// The units found in OPEN cells, less the units that SINKs were still to swallow.
     pub(super) fn correction(&self) -> i64 {
         self.correction
     }
 
-    /// At a cell where nobody has published: whoever reserved it learns that the line is shut, and
-    /// units that lie here are free.
+    /// At a cell where nobody has published: its owner, if it has one, will find it SKIPPED and the
+    /// tail shut. The units that lie here are free.
     fn at_open(&mut self, list: &List, segment: &Segment, cell: &Cell, index: usize) -> Visit {
         let reserved = list.tail().is_past(segment, index);
         let Some(left) = cell.take_units(reserved) else {

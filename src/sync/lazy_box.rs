@@ -8,7 +8,8 @@ use std::boxed::Box;
 
 use super::{AcqRel, Acquire, AtomicPtr, Relaxed, const_fn};
 
-/// The address that means: there is no box, and there will be none. No `T` of ours is aligned like this.
+/// The address that means that there is no box, and will be none. No `T` of ours lies at an odd
+/// address.
 const SHUT: usize = 1;
 
 /// A box that is made when it is first needed, unless it was shut before.
@@ -24,18 +25,19 @@ impl<T: Send + Sync> LazyBox<T> {
 
     #[inline]
     fn follow(&self, pointer: *mut T) -> Option<&T> {
-        // SAFETY: neither null nor SHUT, so set by `init` to a box that only `drop` frees.
+        // SAFETY: it is neither null nor SHUT, so `init` has set it to a box that only `drop`
+        // frees.
         (pointer.addr() > SHUT).then(|| unsafe { &*pointer })
     }
 
-    /// What was made, if it was.
+    /// The value, if it was made.
     #[inline]
     pub(crate) fn get(&self) -> Option<&T> {
         // ORDERING: Acquire. Pairs with `get_or_init`: it is seen initialised.
         self.follow(self.0.load(Acquire))
     }
 
-    /// What was made, by `init` if it was not; `None` if it was shut.
+    /// The value, which `init` makes if it was not made yet; `None` if the box was shut.
     #[inline]
     pub(crate) fn get_or_init(&self, init: impl FnOnce() -> T) -> Option<&T> {
         match self.get() {
@@ -46,7 +48,8 @@ impl<T: Send + Sync> LazyBox<T> {
 
     #[cold]
     fn init(&self, init: impl FnOnce() -> T) -> Option<&T> {
-        // ORDERING: Acquire. Pairs with `shut`: whoever is refused by this comes after it.
+        // ORDERING: Acquire. Pairs with `shut`: a request that is refused because of this comes
+        // after it.
         if self.0.load(Acquire).addr() == SHUT {
             return None;
         }
@@ -55,16 +58,17 @@ impl<T: Send + Sync> LazyBox<T> {
         match self.0.compare_exchange(ptr::null_mut(), new, AcqRel, Acquire) {
             Ok(_) => self.follow(new),
             Err(now) => {
-                // SAFETY: made above, and nobody else has seen it.
+                // SAFETY: it was made above, and no other thread has seen it.
                 drop(unsafe { Box::from_raw(new) });
                 self.follow(now)
             }
         }
     }
 
-    /// Sees to it that nothing is made if nothing was; says what was.
+    /// Shuts the box if the value was not made yet, so that it never is; otherwise returns the
+    /// value.
     ///
-    /// Transition: `null -> SHUT`; otherwise it was made or shut before.
+    /// Transition: `null -> SHUT` (closer); otherwise it was made or shut before.
     pub(crate) fn shut(&self) -> Option<&T> {
         // ORDERING: AcqRel. Acquire pairs with `get_or_init`. Failure: Acquire, as in `get`.
         match self.0.compare_exchange(
@@ -84,7 +88,7 @@ impl<T> Drop for LazyBox<T> {
         // ORDERING: Relaxed. `&mut self`: nobody else is there.
         let pointer = self.0.load(Relaxed);
         if !pointer.is_null() && pointer.addr() != SHUT {
-            // SAFETY: set by `get_or_init`, and this is its only owner.
+            // SAFETY: `init` has set it, and this is its only owner.
             drop(unsafe { Box::from_raw(pointer) });
         }
     }

@@ -1,6 +1,6 @@
-//! The atomics of this crate: `core`'s, or those of a checker when the white-box tests are built.
+//! The atomics of this crate: `core`'s, or a checker's in builds for white-box tests.
 //!
-//! This is the only file that names them, so what is checked is the code that ships.
+//! No other file names them, so that the checkers check the code that ships.
 
 pub(crate) mod lazy_box;
 pub(crate) mod probe;
@@ -16,7 +16,7 @@ pub(crate) use core::sync::atomic::{
 pub(crate) use loom::sync::atomic::{
     AtomicBool, AtomicI64, AtomicIsize, AtomicPtr, AtomicU32, AtomicU64,
 };
-// Draws interleavings of many threads by chance.
+// Draws interleavings of many threads at random.
 #[cfg(all(test, semafair_shuttle))]
 pub(crate) use shuttle::sync::atomic::{
     AtomicBool, AtomicI64, AtomicIsize, AtomicPtr, AtomicU32, AtomicU64,
@@ -30,8 +30,8 @@ pub(crate) use self::probe::steps::{
 
 /// Stands between the write and the read of each Dekker pair (see `line/README.md`).
 ///
-/// The accesses on both sides of it are `SeqCst` read-modify-writes and loads, and need nothing
-/// between them. Loom weakens `SeqCst` accesses to `AcqRel`; for it alone there is a fence.
+/// The accesses on both sides of it are `SeqCst` read-modify-writes and loads, and need no fence
+/// between them. But loom treats `SeqCst` accesses as `AcqRel`, so there is a fence for loom alone.
 #[inline(always)]
 pub(crate) fn dekker() {
     #[cfg(all(test, semafair_loom))]
@@ -40,7 +40,7 @@ pub(crate) fn dekker() {
     loom::sync::atomic::fence(SeqCst);
 }
 
-/// Declares a `const fn` that is a plain `fn` for loom, whose atomics cannot be made in `const`.
+/// Declares a `const fn`. For loom it is a plain `fn`, as loom's atomics cannot be made in `const`.
 macro_rules! const_fn {
     ($(#[$meta:meta])* $vis:vis const fn $($rest:tt)*) => {
         #[cfg(not(all(test, semafair_loom)))]
@@ -53,14 +53,14 @@ macro_rules! const_fn {
 }
 pub(crate) use const_fn;
 
-/// Poisons an atomic of which all uses are over. Loom finds out if one is not, and also if nothing
-/// orders one before this.
+/// Poisons an atomic after its last use. Loom finds a use that comes later, and also one that
+/// nothing orders before this.
 #[cfg(test)]
 macro_rules! poison {
     ($atomic:expr) => {
         #[cfg(semafair_loom)]
         $atomic.with_mut(|_| ());
-        // ORDERING: SeqCst. Pairs with every use, which panics at what it finds here.
+        // ORDERING: SeqCst. Pairs with every use, which panics if it finds the poison.
         $atomic.store($crate::sync::probe::Poison::POISON, $crate::sync::SeqCst);
     };
 }

@@ -10,17 +10,18 @@
 //!    | |  join, no waker       |  | '-------------------------------------------> VOID(r)
 //!    | | join: c >= n          |  '-- leave, nothing on its way -----> GONE    (closer wakes)
 //!    | '--------> GONE         |
-//!    | deliver, close          '-- leave: SINK(s) -- deliver: s units vanish; close --> GONE
-//!    v
+//!    | deliver, close,         '-- leave: SINK(s) -- deliver: s units vanish; close --> GONE
+//!    v  join behind
 //!  SKIPPED                      DONE, VOID, SKIPPED -- finish (owner of the place) ----> GONE
 //! ```
 //!
-//! PARKED goes wherever AWAKE goes. `OPEN(c)` may lose its units to a closer or a deliverer, and may
-//! get a mark by which a deliverer tells its owner to look in front before it joins. DONE, VOID and
-//! SKIPPED are final for the line, and wait for their owner to look; GONE is final for all (I2).
+//! Each arrow from AWAKE also starts at PARKED. `OPEN(c)` may lose its units to a closer, a
+//! deliverer or a joiner behind. A deliverer may put the LOOK mark on it, which tells its owner to
+//! look in front before it joins. DONE, VOID and SKIPPED are final for the line, and wait for their
+//! owner to see them. GONE is final for all (I2).
 //!
-//! Here are the steps of deliverers, closers and carriers of the WATCH mark; `waiter.rs` has those of the
-//! place's owner.
+//! This file has the steps of deliverers, closers, joiners behind, and carriers of the WATCH mark.
+//! `waiter.rs` has those of the place's owner.
 
 #![expect(unsafe_code, reason = "turns the two words in the slot back into the waker they were")]
 
@@ -53,42 +54,41 @@ impl Cell {
         }
     }
 
-    /// `OPEN(0)` again, in a segment that nobody else has.
+    /// Makes it `OPEN(0)` again, in a segment that no other thread can reach.
     pub(super) fn renew(&self, watched: bool) {
-        // ORDERING: Relaxed. Nobody else is there.
+        // ORDERING: Relaxed. No other thread can reach it.
         self.state.store(Word::fresh(watched).0, Relaxed);
     }
 
     #[inline]
     fn load(&self) -> Word {
-        // ORDERING: SeqCst. Acquire pairs with `change`: its maker's writes are seen, among them
+        // ORDERING: SeqCst. Acquire pairs with `change`: the writes before it are seen, among them
         // the waker's words under PARKED. The total order is for pair D1 in the README: "reserve,
         // or shut, then read the cells".
         Word(alive(self.state.load(SeqCst)))
     }
 
-    /// Changes the state from the very word seen, and takes the waker if that leaves PARKED.
+    /// Changes the state if it is still `from`, and takes the waker out if that leaves PARKED (I4).
     #[inline(always)]
     fn change(&self, from: Word, to: Word) -> Result<Option<Waker>, Word> {
         let leaves = from.tag() == Tag::Parked && to.tag() != Tag::Parked;
         // Read before the change: after it the cell may be finished and freed.
         let parts = if leaves { Some(self.slot.read()) } else { None };
         // ORDERING: SeqCst. AcqRel pairs with `load` and every other change: what was done under
-        // units that come together here happens before their grant; and who finishes the cell has
-        // seen all that carriers of its WATCH mark saw. The total order is for D1: "leave units in an
-        // OPEN cell, then read the tail". Failure: SeqCst, as `load`.
+        // units that come together here happens before their grant; and the thread that finishes
+        // the cell has seen all that carriers of its WATCH mark saw. The total order is for D1:
+        // "leave units in an OPEN cell, then read the tail". Failure: SeqCst, as `load`.
         match self.state.compare_exchange(from.0, to.0, SeqCst, SeqCst) {
-            // SAFETY: I4: the parts are those that were published under this very word, and only one
-            // change leaves it.
+            // SAFETY: I4: the parts were published with the word `from`, and only one change takes
+            // the cell from that word.
             Ok(_) => Ok(parts.map(|parts| unsafe { parts.into_waker() })),
             Err(now) => Err(Word(alive(now))),
         }
     }
 
-    /// Changes the state to what `next` makes of it, which is asked again where somebody else was
-    /// first. `Err` with the state for which `next` has no other.
-    ///
-    /// The first is the state that was changed, the second the waker if that left PARKED.
+    /// Changes the state to what `next` makes of it. If another thread was first, `next` is asked
+    /// again. `Ok` has the state before, and the waker if that was PARKED and the new one is not.
+    /// `Err` has the state for which `next` returned `None`.
     fn update(&self, next: impl Fn(Word) -> Option<Word>) -> Result<(Word, Option<Waker>), Word> {
         let mut from = self.load();
         loop {
@@ -106,19 +106,19 @@ impl Cell {
         self.load().tag() == Tag::Open
     }
 
-    /// Whether nothing is to be delivered here any more.
+    /// Whether nothing is delivered here any more.
     #[inline]
     pub(super) fn is_satisfied(&self) -> bool {
         self.load().is_satisfied()
     }
 
-    /// Hands up to `units` to whoever stands here.
+    /// Delivers up to `units` here.
     ///
     /// Transition: `PARKED(r), AWAKE(r) -> DONE` (deliverer, who then has the waker) or the same
     /// with `r - units`; `SINK(s) -> GONE` or `SINK(s - units)`.
     pub(super) fn deliver(&self, units: u64) -> Visited {
         let delivered = self.update(|word| match word.tag() {
-            // What misses nothing more, whatever is left.
+            // All that is needed here.
             Tag::Parked | Tag::Awake if units >= word.units().into() => Some(word.to(Tag::Done, 0)),
             Tag::Sink if units >= word.units().into() => Some(word.to(Tag::Gone, 0)),
             Tag::Parked | Tag::Awake | Tag::Sink if units > 0 =>
@@ -140,8 +140,8 @@ impl Cell {
         }
     }
 
-    /// [`Cell::deliver`], once, where whoever stands here sleeps, and misses just so many; otherwise
-    /// nothing was done.
+    /// One attempt at [`Cell::deliver`], if a waiter sleeps here that needs exactly `units`;
+    /// otherwise nothing was done.
     ///
     /// Transition: `PARKED(units) -> DONE` (deliverer, who then has the waker).
     #[inline]
@@ -153,10 +153,10 @@ impl Cell {
         self.change(word, word.to(Tag::Done, 0)).unwrap_or_default()
     }
 
-    /// Takes away the claim of whoever stands here: the line is closed.
+    /// Refuses the waiter here, as the line is closed, or ends a SINK.
     ///
     /// Transition: `PARKED(r), AWAKE(r) -> VOID(r)` (closer, who then has the waker);
-    /// `SINK(s) -> GONE`, where `took` says how many units are not to be waited for.
+    /// `SINK(s) -> GONE`, where `took` says how many units will not come.
     pub(super) fn void(&self) -> Visited {
         let voided = self.update(|word| match word.tag() {
             Tag::Parked | Tag::Awake => Some(word.to(Tag::Void, word.units())),
@@ -173,8 +173,8 @@ impl Cell {
         }
     }
 
-    /// Leaves `units` for whoever will publish here, or as many as there is room for, and says how many;
-    /// `None` if the cell is not OPEN any more.
+    /// Leaves `units` for the owner of an OPEN cell, or as many as there is room for. Says how
+    /// many, or `None` if the cell is not OPEN any more.
     ///
     /// Transition: `OPEN(c) -> OPEN(c + units)` (deliverer).
     pub(super) fn leave_units(&self, units: u64) -> Option<u64> {
@@ -183,10 +183,11 @@ impl Cell {
         self.update_open(to).map(fit)
     }
 
-    /// Takes the units that were left here, and the place with them if it was reserved: its owner
-    /// will take another. `None` if the cell is not OPEN any more.
+    /// Takes the units that were left in an OPEN cell. If it is reserved, skips it: its owner will
+    /// reserve another. `None` if the cell is not OPEN any more.
     ///
-    /// Transition: `OPEN(c) -> SKIPPED`, or `OPEN(0)` if not reserved (deliverer, closer).
+    /// Transition: `OPEN(c) -> SKIPPED`, or `OPEN(0)` if not reserved (deliverer, closer, joiner
+    /// behind).
     pub(super) fn take_units(&self, reserved: bool) -> Option<u64> {
         let taken = |word: Word| {
             if reserved { word.to(Tag::Skipped, 0) } else { word.with_units_left(0) }
@@ -194,33 +195,32 @@ impl Cell {
         self.update_open(taken)
     }
 
-    /// Tells the owner of the place to look in front before it publishes: units were left there
-    /// just now. `false` if the cell is not OPEN any more.
+    /// Tells the owner of an OPEN cell to look in front before it publishes, as units were left
+    /// there. `false` if the cell is not OPEN any more.
     ///
     /// Transition: `OPEN(c) -> OPEN(c), LOOK` (deliverer).
     pub(super) fn tell_to_look(&self) -> bool {
         self.update_open(|word| word.with_look(true)).is_some()
     }
 
-    /// The units that lie here unclaimed; `None` if the cell is not OPEN.
+    /// The units in an OPEN cell; `None` if it is not OPEN.
     pub(super) fn units_left(&self) -> Option<u64> {
         let word = self.load();
         if word.tag() == Tag::Open { Some(word.units_left()) } else { None }
     }
 
-    /// Changes an OPEN cell, and says how many units lay there before.
+    /// Changes an OPEN cell, and says how many units lay there before; `None` if it is not OPEN.
     fn update_open(&self, to: impl Fn(Word) -> Word) -> Option<u64> {
         let open = |word: Word| if word.tag() == Tag::Open { Some(to(word)) } else { None };
         self.update(open).ok().map(|(from, _)| from.units_left())
     }
 
-    /// Whether nobody comes back.
     #[inline]
     pub(super) fn is_gone(&self) -> bool {
         self.load().tag() == Tag::Gone
     }
 
-    /// Puts the WATCH mark on this cell; `false` if it is gone.
+    /// Puts the WATCH mark on this cell; `false` if it is GONE.
     ///
     /// Transition: any but `GONE` to the same, watched (carrier of the mark).
     pub(super) fn watch(&self) -> bool {
@@ -229,7 +229,7 @@ impl Cell {
         self.update(watched).is_ok()
     }
 
-    /// Takes the waker that a forgotten future left here; the line is being dropped.
+    /// Takes the waker that a forgotten future left here, when the line is dropped.
     pub(super) fn clear(&self) -> Option<Waker> {
         let word = self.load();
         self.change(word, word.to(Tag::Gone, 0)).ok()?

@@ -1,46 +1,46 @@
-//! What came of a step at a cell.
+//! The results of steps at a cell.
 
 use core::task::Waker;
 
 use super::state::Word;
 
-/// What came of `Cell::publish`. A waker that the cell did not take comes back.
+/// The result of `Cell::publish`. A waker that the cell did not take comes back.
 #[derive(Debug)]
 pub(in crate::line) enum Published {
-    /// The waiter stands in the line, and the cell has its waker.
+    /// The waiter stands in the line, and the cell has its waker, if it gave one.
     Waiting,
-    /// Enough units lay here: the request is granted and the cell is GONE. `over` units are left.
+    /// Enough units lay here: the request is granted, and the cell is GONE. `over` units are left.
     Granted { over: u64, finish: Finish, waker: Option<Waker> },
-    /// Nothing yet: units were left in front after the owner of the place had looked there.
+    /// The owner must look in front again, as units were left there after it had looked.
     Told(Option<Waker>),
     /// The line went on without this place.
     Skipped(Option<Waker>),
 }
 
-/// What came of `Cell::deliver` and of `Cell::void`.
+/// The result of `Cell::deliver` and of `Cell::void`.
 #[derive(Debug)]
 pub(in crate::line) enum Visited {
-    /// The wait here is over. The cell took so many units, and the waker is to be woken.
+    /// The wait here is over. The cell took that many units, and the caller must wake the waker.
     Served { took: u32, waker: Option<Waker> },
-    /// There was a sink for so many units, and the cell is GONE.
+    /// There was a SINK for that many units, and the cell is GONE.
     Filled { took: u32, finish: Finish },
-    /// Nothing is to be delivered here any more.
+    /// Nothing is delivered here any more.
     Satisfied,
-    /// The cell took all units that there were, and misses more.
+    /// The cell took all units that were offered, and needs more.
     Short,
     /// Nobody has published here.
     Open,
 }
 
-/// What came of `Cell::vacate`.
+/// The result of `Cell::vacate`.
 #[derive(Debug)]
 pub(crate) struct Vacated {
-    /// Units that came beyond those to be swallowed. Negative: so many were to be swallowed here
-    /// that will not come, since the line is closed.
+    /// How many units came beyond those to be swallowed. Negative if the line is closed, and that
+    /// many of those to be swallowed will never come.
     pub(crate) over: i64,
-    /// `None`: a sink stays behind, and whoever fills it finishes the cell.
+    /// `None` if a SINK stays behind. The thread that fills it finishes the cell.
     pub(in crate::line) finish: Option<Finish>,
-    /// The waiter's waker, to be dropped when nothing is held.
+    /// The waiter's waker, to drop when nothing is held.
     pub(crate) waker: Option<Waker>,
 }
 
@@ -54,18 +54,18 @@ pub(in crate::line) enum Finish {
 }
 
 impl Finish {
-    /// Of a cell that went from `word` to GONE.
+    /// For a cell that went from `word` to GONE.
     pub(super) fn of(word: Word) -> Self {
         if word.is_watched() { Self::Watched } else { Self::Plain }
     }
 }
 
-/// What a waiter saw in its cell while it still waits: PARKED or AWAKE.
+/// The state of a cell whose waiter still waits: PARKED or AWAKE.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Seen(pub(super) Word);
 
 impl Seen {
-    /// The units that it misses.
+    /// How many units the waiter still needs.
     #[inline]
     pub(crate) fn missing(self) -> u32 {
         self.0.units()
@@ -77,19 +77,19 @@ impl Seen {
 pub(crate) enum Verdict {
     /// It waits on.
     Waiting(Seen),
-    /// It has all.
+    /// It has all its units.
     Granted,
-    /// The line was closed when it missed so many.
+    /// The line was closed when that many units were missing.
     Closed { missing: u32 },
 }
 
-/// What came of `Cell::register`.
+/// The result of `Cell::register`.
 #[derive(Debug)]
 #[must_use]
 pub(crate) struct Registered {
     pub(crate) verdict: Verdict,
-    /// Wakers that are not needed any more, to be dropped when nothing is held.
+    /// Wakers that are not needed any more, to drop when nothing is held.
     pub(crate) unused: [Option<Waker>; 2],
-    /// The cell cannot keep another waker: the given one is to be woken now.
+    /// The cell cannot take another waker, so the caller must wake the given one now.
     pub(crate) wake_now: bool,
 }

@@ -1,4 +1,4 @@
-//! Where a waiter leaves its waker: two words, which can be read while somebody else writes them.
+//! Where a waiter leaves its waker: two words, which one thread can read while another writes them.
 
 #![expect(unsafe_code, reason = "turns the two words back into the waker they were")]
 
@@ -61,10 +61,11 @@ impl WakerSlot {
         }
     }
 
-    /// Puts a waker where others take it once the state is PARKED.
+    /// Writes a waker, which others may take once the state is PARKED.
     ///
-    /// Only the waiter does, and only while the state is not PARKED. Who reads the slot meanwhile
-    /// cannot complete a change from PARKED: each PARKED of a cell has a version of its own (I4).
+    /// Only the waiter calls this, and only while the state is not PARKED. A thread that reads the
+    /// slot meanwhile cannot complete a change from PARKED, as no two PARKED words of a cell are
+    /// the same (I4).
     #[inline]
     pub(super) fn fill(&self, parts: RawParts) {
         // ORDERING: Relaxed. Pairs with `read`: the change to PARKED that follows publishes.

@@ -5,25 +5,26 @@ use core::fmt;
 /// What a cell is; the diagram is at the head of `cell/mod.rs`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Tag {
-    /// Nobody has published here; the units are for whoever will.
+    /// Nobody has published here. The units are for the owner, when it does.
     Open,
-    /// A waiter misses the units, and its waker is in the slot.
+    /// A waiter needs the units, and its waker is in the slot.
     Parked,
-    /// A waiter misses the units, and the slot is empty: it is running, and will look again.
+    /// A waiter needs the units, and the slot is empty. It is running, and will check the cell
+    /// again.
     Awake,
-    /// The waiter left; the units are on their way to it, and are to vanish here.
+    /// The waiter left. The units are on their way to it, and must vanish here.
     Sink,
-    /// Granted.
+    /// The waiter has all its units.
     Done,
     /// The line went on without this place.
     Skipped,
-    /// Closed when the waiter missed the units.
+    /// The line was closed while the waiter still needed the units.
     Void,
-    /// Finished: nobody comes back.
+    /// The owner never comes back.
     Gone,
 }
 
-/// The last version of a PARKED word: a slot is refilled at most so often.
+/// The last version of a PARKED word: a slot is refilled at most that many times.
 pub(super) const LAST_VERSION: u32 = (1 << (UNITS_SHIFT - VERSION_SHIFT)) - 1;
 
 const TAG: u64 = 0b111;
@@ -34,11 +35,11 @@ const BELOW_UNITS: u64 = (1 << UNITS_SHIFT) - 1;
 const LOOK: u64 = 1 << 4;
 const OPEN_SHIFT: u32 = 5;
 
-/// The most units that OPEN has room for.
+/// The most units for which OPEN has room.
 pub(super) const MOST_LEFT: u64 = u64::MAX >> OPEN_SHIFT;
 
-/// A snapshot of a cell's state, with or without the WATCH mark (see `segment.rs`), and, if OPEN, the
-/// LOOK mark (see `walk.rs`).
+/// A snapshot of a cell's state, with or without the WATCH mark (see `segment.rs`), and, if OPEN,
+/// the LOOK mark (see `walk.rs`).
 ///
 /// ```text
 ///    63 ............ 32 31 ............ 4   3      2 .. 0
@@ -47,8 +48,9 @@ pub(super) const MOST_LEFT: u64 = u64::MAX >> OPEN_SHIFT;
 ///    63 .......................... 5    4      3     2 .. 0
 /// ```
 ///
-/// OPEN has 59 bits for its units. It takes 2^27 threads that have asked and not published yet to fill
-/// them, a `u32` for each; what belongs to others, and does not fit, is not left there.
+/// OPEN has 59 bits for its units. Only 2^27 owners that have not published yet, each of which
+/// asked for a whole `u32`, could fill them. Units that do not fit belong to others, and are not
+/// left there.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Word(pub(super) u64);
 
@@ -71,17 +73,17 @@ impl Word {
         }
     }
 
-    /// Whether a waiter stands here, with its waker in the slot or running.
+    /// Whether a waiter stands here.
     pub(super) fn is_waiting(self) -> bool {
         matches!(self.tag(), Tag::Parked | Tag::Awake)
     }
 
-    /// Whether the line has nothing to do here any more.
+    /// Whether nothing is delivered here any more.
     pub(super) fn is_satisfied(self) -> bool {
         matches!(self.tag(), Tag::Done | Tag::Skipped | Tag::Void | Tag::Gone)
     }
 
-    /// The units of any state but OPEN, of which it is meaningless; zero where it has none.
+    /// The units of any state but OPEN; zero if the state has none.
     pub(super) fn units(self) -> u32 {
         (self.0 >> UNITS_SHIFT) as u32
     }
@@ -100,31 +102,32 @@ impl Word {
         self.0 & WATCH != 0
     }
 
-    /// The same mark, another state. GONE has no mark: who goes there takes it along.
+    /// Another state with the same WATCH mark. GONE has no mark: the thread that finishes the cell
+    /// takes it along.
     pub(super) fn to(self, tag: Tag, units: u32) -> Self {
         let mark = if tag == Tag::Gone { 0 } else { self.0 & WATCH };
         Self(u64::from(units) << UNITS_SHIFT | mark | tag as u64)
     }
 
-    /// The same OPEN cell with so many units.
+    /// The same OPEN state with that many units.
     pub(super) fn with_units_left(self, units: u64) -> Self {
         debug_assert!(self.tag() == Tag::Open && units <= MOST_LEFT);
         Self(units << OPEN_SHIFT | self.0 & ((1 << OPEN_SHIFT) - 1))
     }
 
-    /// The same OPEN cell, whose owner is to look in front before it publishes; or has looked.
+    /// The same OPEN state, with the LOOK mark or without.
     pub(super) fn with_look(self, look: bool) -> Self {
         debug_assert_eq!(self.tag(), Tag::Open);
         Self(if look { self.0 | LOOK } else { self.0 & !LOOK })
     }
 
-    /// Whether the owner of an OPEN cell is to look in front before it publishes.
+    /// Whether an OPEN state has the LOOK mark.
     pub(super) fn is_to_look(self) -> bool {
         debug_assert_eq!(self.tag(), Tag::Open);
         self.0 & LOOK != 0
     }
 
-    /// The same state with so many units.
+    /// The same state with that many units.
     pub(super) fn with_units(self, units: u32) -> Self {
         Self(u64::from(units) << UNITS_SHIFT | self.0 & BELOW_UNITS)
     }
@@ -135,7 +138,7 @@ impl Word {
         Self(self.0 & !(u64::from(LAST_VERSION) << VERSION_SHIFT) | version)
     }
 
-    /// The same state with the mark.
+    /// The same state with the WATCH mark.
     pub(super) fn watched(self) -> Self {
         Self(self.0 | WATCH)
     }

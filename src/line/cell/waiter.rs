@@ -11,10 +11,11 @@ use crate::sync::AcqRel;
 use crate::sync::probe::alive;
 
 impl Cell {
-    /// The owner of the place asks for `units`, as a waiter that is running, or with a waker.
+    /// The owner of the place asks for `units`, with a waker, or as a waiter that is running.
     ///
     /// Transition: `OPEN(c) -> PARKED(units - c)`, `AWAKE(units - c)` or `GONE` (waiter), but
-    /// `OPEN(c), LOOK -> OPEN(c)`; otherwise the cell was SKIPPED meanwhile (deliverer, closer).
+    /// `OPEN(c), LOOK -> OPEN(c)`; otherwise the cell was SKIPPED meanwhile (deliverer,
+    /// closer, joiner behind).
     pub(in crate::line) fn publish(&self, units: u32, waker: Option<Waker>) -> Published {
         let tag = match &waker {
             Some(waker) => {
@@ -52,8 +53,8 @@ impl Cell {
         }
     }
 
-    /// [`Cell::publish`], once, in a cell that is as it was made by [`Cell::new`]; otherwise the waker
-    /// comes back.
+    /// One attempt at [`Cell::publish`], in a cell that no other thread has changed; otherwise the
+    /// waker comes back.
     ///
     /// Transition: `OPEN(0) -> PARKED(units)` (waiter).
     #[inline(always)]
@@ -75,13 +76,13 @@ impl Cell {
         }
     }
 
-    /// Whether the waiter has all.
+    /// Whether the waiter has all its units.
     #[inline]
     pub(in crate::line) fn is_granted(&self) -> bool {
         self.load().tag() == Tag::Done
     }
 
-    /// What has become of the waiter.
+    /// Whether the waiter waits on, is granted, or was refused.
     #[inline]
     pub(in crate::line) fn check(&self) -> Verdict {
         let word = self.load();
@@ -95,20 +96,21 @@ impl Cell {
         }
     }
 
-    /// What has become of the waiter; and if it waits on, `waker` is to be woken when that changes.
+    /// The same as [`Cell::check`]; and if the waiter waits on, `waker` will be woken when that
+    /// changes.
     ///
     /// Transition: `PARKED(r) -> AWAKE(r) -> PARKED(r)` with the next version (waiter), unless the
-    /// same waker is there already; otherwise somebody delivered or closed, and it looks again.
+    /// same waker is there already; otherwise the wait is over (deliverer, closer).
     ///
-    /// Versions must not repeat. A slot that was refilled 2^28 - 1 times is not refilled again:
-    /// the waiter stays AWAKE, and is to be woken at once to come and look.
+    /// Versions must not repeat (I4). A slot that was refilled 2^28 - 1 times is not refilled
+    /// again. The waiter then stays AWAKE, and must be woken at once, so that it polls again.
     pub(in crate::line) fn register(&self, waker: &Waker) -> Registered {
         let word = self.load();
         if word.tag() != Tag::Parked || self.slot.read() == RawParts::of(waker) {
             let wake_now = word.tag() == Tag::Awake;
             return Registered { verdict: self.check(), unused: [None, None], wake_now };
         }
-        // User code, in a consistent state: what it did is seen by the changes below.
+        // User code, in a consistent state. It may change the cell: the changes below see that.
         let new = waker.clone();
         let version = word.version();
         let awake = |word: Word| {
@@ -136,13 +138,13 @@ impl Cell {
         Registered { verdict, unused: [new, old], wake_now: false }
     }
 
-    /// The waiter goes, having taken the units off the books that it saw missing, of which
-    /// `swallow` come here all the same.
+    /// The waiter leaves. It has withdrawn the units that it saw missing from the balance, but
+    /// `swallow` of them come here all the same.
     ///
     /// Transition: `PARKED(r), AWAKE(r) -> SINK(s)` where `s` units are still to come, otherwise
     /// `-> GONE`; `DONE, VOID(r) -> GONE` (waiter).
     pub(in crate::line) fn vacate(&self, seen: Seen, swallow: u32) -> Vacated {
-        // DONE misses nothing.
+        // DONE needs no more units: `word.units()` is zero.
         let arrived = |word: Word| seen.missing() - word.units();
         let sinks = |word: Word| word.is_waiting() && arrived(word) < swallow;
         let vacated = self.update(|word| {
@@ -161,8 +163,8 @@ impl Cell {
         }
     }
 
-    /// [`Cell::vacate`], once, where nothing is on its way and nothing has come since; otherwise nothing
-    /// was done.
+    /// One attempt at [`Cell::vacate`], if no unit is on its way, and none has come since the cell
+    /// was `seen`; otherwise nothing was done.
     ///
     /// Transition: `PARKED(r), AWAKE(r) -> GONE` (waiter).
     #[inline]
@@ -174,20 +176,20 @@ impl Cell {
         }
     }
 
-    /// The owner of the place has seen its end, and comes back no more.
+    /// The owner of the place has seen how the wait ended, and never comes back.
     ///
     /// Transition: `DONE, VOID(r), SKIPPED -> GONE` (owner). It cannot fail: these states are
     /// final for everybody else, but for the WATCH mark, which it takes along.
     #[inline]
     pub(in crate::line) fn finish(&self) -> Finish {
         let gone = Word::fresh(false).to(Tag::Gone, 0);
-        // ORDERING: AcqRel. Release pairs with `update`: who finds the cell gone comes after its
-        // owner's last look. Acquire pairs with the same: who takes the mark along has seen all
-        // that its carriers saw, and may be the one to free the segment.
+        // ORDERING: AcqRel. Release pairs with `load`: a thread that finds the cell GONE comes
+        // after its owner's last look. Acquire pairs with `change`: the thread that takes the mark
+        // along has seen all that its carriers saw, and may be the one that frees the segment.
         Finish::of(Word(alive(self.state.swap(gone.0, AcqRel))))
     }
 
-    /// As if the slot had been refilled so often that it may be refilled once more.
+    /// As if the slot had been refilled so often that it may be refilled only once more.
     #[cfg(test)]
     pub(in crate::line) fn exhaust_versions(&self) {
         let word = self.load();

@@ -1,14 +1,14 @@
-//! Who may be looking at a segment, and the only place that frees.
+//! Which threads may be looking at a segment, so that it is not freed.
 //!
-//! A *hazard* is a slot in which a thread says which segment it looks at. Whoever retires a segment
-//! reads all slots, and where it finds the segment, hands it over to that slot: its owner frees it
-//! when it leaves. So nothing waits in lists, a thread that is stopped withholds one segment a
-//! slot, and a slot at rest keeps at most the one that was handed over as its owner was leaving.
-//! (Michael, *Hazard Pointers*, 2004; the handing over is that of Correia, Ramalhete and Felber,
-//! *OrcGC*, 2021.)
+//! A thread writes into a *hazard slot* which segment it looks at. A thread that retires a segment
+//! reads all slots. If it finds the segment in one, it hands the segment over to that slot, and the
+//! slot's owner frees it when it leaves. So there are no lists of retired segments. A stopped
+//! thread withholds at most two segments for each slot that it has. A slot that nobody has keeps at
+//! most the segment that was handed over as its owner was leaving. (Michael, *Hazard Pointers*,
+//! 2004; the handing over is that of Correia, Ramalhete and Felber, *OrcGC*, 2021.)
 //!
-//! Slots belong to the line, not to threads: one is claimed by a compare-and-swap, near where the
-//! thread's stack is, and left by a store. When all are taken, there are more.
+//! Slots belong to the line, and not to threads: a slot is claimed by a compare-and-swap, and left
+//! by a store. The line has one. When a second thread finds it taken, a block of more is made.
 
 #![expect(unsafe_code, reason = "follows protected pointers, and frees")]
 #![expect(clippy::disallowed_methods, reason = "takes back the blocks of slots that it made")]
@@ -25,9 +25,9 @@ use crate::wakes::waking;
 
 #[derive(Debug)]
 struct HazardSlot {
-    /// The segment that the owner looks at; null: nobody's slot.
+    /// The segment that the owner looks at; null if the slot has no owner.
     hazard: AtomicPtr<Segment>,
-    /// A retired segment, to be freed by whoever leaves the slot.
+    /// A retired segment, which the owner frees when it leaves the slot.
     handed_over: AtomicPtr<Segment>,
 }
 
@@ -41,10 +41,11 @@ impl HazardSlot {
         }
     }
 
-    /// Says that we look at `segment`, which proves nothing yet; `false` if the slot is taken.
+    /// Claims the slot, and writes `segment` as the hazard, which does not protect before it is
+    /// validated. `false` if the slot is taken.
     #[inline]
     fn claim(&self, segment: NonNull<Segment>) -> bool {
-        // ORDERING: SeqCst. Acquire pairs with the store that left the slot. The total order is for
+        // ORDERING: SeqCst. Acquire pairs with `leave`. The total order is for
         // D2: "protect, then read the source again". Failure: Relaxed, nothing is read.
         self.hazard.compare_exchange(ptr::null_mut(), segment.as_ptr(), SeqCst, Relaxed).is_ok()
     }
@@ -54,7 +55,7 @@ impl Drop for HazardSlot {
     fn drop(&mut self) {
         // ORDERING: Relaxed. `&mut self`: nobody else is there.
         if let Some(segment) = NonNull::new(self.handed_over.load(Relaxed)) {
-            // SAFETY: I3: it was handed over retired, and nobody looks at anything any more.
+            // SAFETY: I3: it was retired, and by `&mut self` no thread looks at a segment any more.
             unsafe { free(segment) };
         }
     }
@@ -81,10 +82,10 @@ impl More {
     #[inline]
     fn get(&self) -> Option<&Block> {
         // ORDERING: SeqCst. Acquire pairs with `get_or_append`: the block is seen initialised. The
-        // total order is for D2: whoever protects in a block that a retirer did not see, reads
+        // total order is for D2: a thread that protects in a block that a retirer did not see reads
         // the source after the unlinking.
         let more = NonNull::new(self.0.load(SeqCst))?;
-        // SAFETY: a block was made by `get_or_append` and is freed by the drop of this alone.
+        // SAFETY: the block was made by `get_or_append`, and only the drop of this frees it.
         Some(unsafe { more.as_ref() })
     }
 
@@ -96,7 +97,7 @@ impl More {
         let new = NonNull::from(Box::leak(Box::new(Block { slots, more: Self::none() })));
         // ORDERING: SeqCst, as in `get`. Failure: Relaxed: it is read again below.
         if self.0.compare_exchange(ptr::null_mut(), new.as_ptr(), SeqCst, Relaxed).is_err() {
-            // SAFETY: made above, and nobody else has seen it.
+            // SAFETY: it was made above, and no other thread has seen it.
             drop(unsafe { Box::from_raw(new.as_ptr()) });
         }
         self.get().expect("a block was appended")
@@ -108,15 +109,15 @@ impl Drop for More {
         // ORDERING: Relaxed. `&mut self`: nobody else is there.
         let more = self.0.load(Relaxed);
         if !more.is_null() {
-            // SAFETY: made by `get_or_append`, and this is its only owner.
+            // SAFETY: it was made by `get_or_append`, and this is its only owner.
             drop(unsafe { Box::from_raw(more) });
         }
     }
 }
 
-/// All hazards of a line, and what becomes of its segments.
+/// All hazard slots of a line, and its spare segment.
 ///
-/// One thread at a time needs one slot. Where a second comes meanwhile, there are more.
+/// The first slot is enough while one thread at a time looks at a segment.
 #[derive(Debug)]
 pub(in crate::line) struct Hazards {
     first: [HazardSlot; FIRST_HAZARDS],
@@ -130,8 +131,8 @@ impl Hazards {
         Self { first, more: More::none(), spare: Spare::new() }
     }
 
-    /// All slots, in the order in which they were made. A block is looked for when those before it
-    /// have been seen, and not earlier: see D2 and *Handing over* in the README.
+    /// All slots, in the order in which they were made. The pointer to a block is read after the
+    /// slots before it, and not earlier: see D2 and *Handing over* in the README.
     fn slots(&self) -> impl Iterator<Item = &HazardSlot> {
         let mut more = &self.more;
         let blocks = core::iter::from_fn(move || {
@@ -142,7 +143,7 @@ impl Hazards {
         self.first.iter().chain(blocks.flat_map(|block| &block.slots))
     }
 
-    /// Protects the segment that `source` leads to; `None` if that is null.
+    /// Protects the segment to which `source` leads; `None` if that is null.
     pub(in crate::line) fn protect(&self, source: Source<'_>) -> Option<Guard<'_>> {
         match self.try_protect(source) {
             None => self.protect_slow(source),
@@ -167,8 +168,8 @@ impl Hazards {
         Guard { hazards: self, slot, segment }.validate(source)
     }
 
-    /// [`Hazards::protect`] if the slot of first choice is free, and the source stays as it is; otherwise
-    /// nothing is protected.
+    /// One attempt at [`Hazards::protect`], if the slot of first choice is free, and the source
+    /// does not change; otherwise nothing was done.
     #[inline]
     pub(in crate::line) fn try_protect(&self, source: Source<'_>) -> Option<Guard<'_>> {
         let segment = source.read()?;
@@ -181,7 +182,7 @@ impl Hazards {
         }
         dekker();
         match source.read() {
-            // The same address may be another segment's than was read before.
+            // ABA: the address is the same, but it may be another segment than before.
             Some(now) if now == segment => Some(Guard { hazards: self, slot, segment: now }),
             _ => {
                 self.leave(slot);
@@ -190,34 +191,34 @@ impl Hazards {
         }
     }
 
-    /// Frees the segment, or hands it over to somebody who looks at it.
+    /// Frees the segment, or hands it over to a thread that looks at it.
     pub(in crate::line) fn retire(&self, retired: Retired) {
         self.hand_over(retired.into_inner());
     }
 
-    /// What comes out of a slot may be what the slot's owner of now looks at: it was put in for that
-    /// owner, after we read the slot. So that very slot is read again.
+    /// A segment that comes out of a slot may be the one at which the slot's owner looks now:
+    /// another thread may have put it there after we read the slot. So the same slot is read again.
     fn hand_over(&self, mut segment: NonNull<Segment>) {
         dekker();
         for slot in self.slots() {
             // ORDERING: SeqCst. The total order is for D2: "unlink, then read the hazards".
-            // Acquire pairs with the store by which the owner left: its looks came before.
+            // Acquire pairs with `leave` and `set`: the owner's looks came before.
             while !seeded::USE_AFTER_FREE && slot.hazard.load(SeqCst) == segment.as_ptr() {
-                // ORDERING: AcqRel. Pairs with itself and `collect_slow`: the segment's end
-                // is passed on with it, and what was seen in the slot by who handed it over.
-                // What was here before takes its place: nobody in a slot before this looks at
-                // it, or will: it was unlinked before they were read.
+                // ORDERING: AcqRel. Pairs with itself and `collect_slow`: the thread that takes the
+                // segment out comes after its end, and after what was read in the slots.
+                // Go on with the segment that was here before. No earlier slot protects it, or
+                // will: it was unlinked before they were read.
                 let before = slot.handed_over.swap(segment.as_ptr(), AcqRel);
                 let Some(before) = NonNull::new(before) else { return };
                 segment = before;
             }
         }
-        // SAFETY: I3: it came as `Retired`, so it is unlinked, all its cells are gone, and nobody
+        // SAFETY: I3: it came as `Retired`, so it is unlinked, all its cells are GONE, and nobody
         // else has the right to free it; and by D2 no hazard protects it.
         unsafe { self.spare.put(segment) };
     }
 
-    /// Looks at nothing any more.
+    /// Leaves the slot: its owner looks at nothing any more.
     #[inline]
     fn leave(&self, slot: &HazardSlot) {
         // ORDERING: Release. Pairs with `hand_over` and `claim`: our looks at the segment
@@ -226,11 +227,11 @@ impl Hazards {
         self.collect(slot);
     }
 
-    /// Takes over what was handed to our slot.
+    /// Takes the segment that was handed over to our slot, if any.
     #[inline]
     fn collect(&self, slot: &HazardSlot) {
-        // ORDERING: Relaxed. Only a look. A hand-over at this very moment may be missed; the next
-        // to leave this slot finds it.
+        // ORDERING: Relaxed. Pairs with nothing. A segment that is handed over at this very moment
+        // may be missed; the next owner of the slot finds it.
         if !slot.handed_over.load(Relaxed).is_null() {
             self.collect_slow(slot);
         }
@@ -238,33 +239,34 @@ impl Hazards {
 
     #[cold]
     fn collect_slow(&self, slot: &HazardSlot) {
-        // ORDERING: AcqRel. Pairs with `hand_over`, as said there.
+        // ORDERING: AcqRel. Pairs with `hand_over`, for the reasons given there.
         let segment = slot.handed_over.swap(ptr::null_mut(), AcqRel);
         if let Some(segment) = NonNull::new(segment) {
             self.hand_over(segment);
         }
     }
 
-    /// Appends a fresh segment; `false` if somebody else did, or does.
+    /// Appends a fresh segment; `false` if another thread was first.
     pub(in crate::line) fn append_to(&self, segment: &Segment) -> bool {
         let new = self.spare.take();
         let appended = segment.append(new);
         if !appended {
-            // SAFETY: it is fresh, and nobody else has seen it.
+            // SAFETY: it is fresh, and no other thread has seen it.
             unsafe { self.spare.put(new) };
         }
         appended
     }
 }
 
-/// A number that tends to differ from thread to thread, and to stay for a thread.
+/// A number that is often different for different threads, and mostly the same for one thread.
 #[inline]
 fn slot_hint() -> usize {
     if let Some(slot) = probe::slot_hint() {
         return slot;
     }
     let here = 0_u8;
-    // Stacks are some pages apart; a multiplication by 2^32 / phi mixes what is above.
+    // The stacks of threads are some pages apart. A multiplication by 2^32 / phi mixes the higher
+    // bits.
     #[expect(clippy::cast_possible_truncation, reason = "low bits are as good")]
     let page = (ptr::from_ref(&here).addr() >> 14) as u32;
     (page.wrapping_mul(0x9E37_79B9) >> 16) as usize
@@ -279,20 +281,21 @@ pub(in crate::line) struct Guard<'a> {
 }
 
 impl Guard<'_> {
-    /// What is protected.
+    /// The protected segment.
     #[inline]
     pub(in crate::line) fn segment(&self) -> &Segment {
-        // SAFETY: by `validate` or `try_protect`, the source led here after the hazard was set, so whoever
-        // retires this segment reads the hazard and does not free it (D2).
+        // SAFETY: `validate` or `try_protect` has seen that the source led here after the hazard
+        // was set. So a thread that retires this segment reads the hazard, and does not free it
+        // (D2).
         unsafe { self.segment.as_ref() }
     }
 
-    /// The same as a pointer, which may outlive the segment: see [`Segment::pass_mark`].
+    /// The protected segment as a pointer, which may outlive it: see [`Segment::pass_mark`].
     pub(in crate::line) fn pointer(&self) -> NonNull<Segment> {
         self.segment
     }
 
-    /// Protects what `source` leads to now, instead; `None` if that is null.
+    /// Protects the segment to which `source` leads now, instead; `None` if that is null.
     pub(in crate::line) fn move_to(mut self, source: Source<'_>) -> Option<Self> {
         let segment = source.read()?;
         self.set(segment);
@@ -300,13 +303,13 @@ impl Guard<'_> {
         self.validate(source)
     }
 
-    /// Follows the source until what it says is what we protect.
+    /// Follows the source until it leads to the segment that the hazard names.
     fn validate(mut self, source: Source<'_>) -> Option<Self> {
         loop {
             dekker();
             let segment = source.read()?;
             if segment == self.segment {
-                // The same address, but perhaps another segment than was read before.
+                // ABA: the address is the same, but it may be another segment than before.
                 self.segment = segment;
                 return Some(self);
             }
@@ -316,8 +319,8 @@ impl Guard<'_> {
 
     fn set(&mut self, segment: NonNull<Segment>) {
         self.segment = segment;
-        // ORDERING: SeqCst. Release pairs with `hand_over`: our looks at the segment before
-        // came before. The total order is for D2: "protect, then read the source again".
+        // ORDERING: SeqCst. Release pairs with `hand_over`: our looks at the segment that was
+        // protected came before. The total order is for D2: "protect, then read the source again".
         self.slot.hazard.swap(segment.as_ptr(), SeqCst);
     }
 }
@@ -329,17 +332,17 @@ impl Drop for Guard<'_> {
     }
 }
 
-/// What a pointer to a segment can be read from, so that the segment can be protected.
+/// A pointer to a segment that can be protected.
 ///
-/// Each leads to a segment only while that is not retired: a segment is retired after the head, or
-/// the `next` before it, has ceased to lead to it, and the tail is off it before that.
+/// Each leads only to segments that are not retired. Before a segment is retired, the tail is moved
+/// off it, and then the head, or the `next` before it, is changed.
 #[derive(Clone, Copy)]
 pub(in crate::line) enum Source<'a> {
     /// The first segment of the line.
     Head(&'a Head),
-    /// What follows a segment, unless that is on its way out itself: null then.
+    /// The segment behind another; null if that other is being unlinked.
     Next(&'a Segment),
-    /// The segment in which places are given out.
+    /// The segment in which places are reserved.
     Tail(&'a Tail),
 }
 
@@ -357,7 +360,7 @@ impl Source<'_> {
     }
 }
 
-/// Where the line begins; it owns all that is linked.
+/// Where the line begins. It owns all linked segments.
 #[derive(Debug)]
 pub(in crate::line) struct Head(AtomicPtr<Segment>);
 
@@ -373,12 +376,13 @@ impl Head {
         // ORDERING: SeqCst. Acquire pairs with `unlink`: the segment is seen initialised. The total
         // order is for D2: "protect, then read the source again".
         let first = self.0.load(SeqCst);
-        // SAFETY: it was made of a segment, and moves on to what follows one that the tail has left,
-        // which is not null.
+        // SAFETY: it was made with a segment, and moves on only from a segment that the tail has
+        // left, behind which there is another.
         unsafe { NonNull::new_unchecked(first) }
     }
 
-    /// Transition: `gone -> next` (whoever unlinks `gone`); otherwise somebody else has.
+    /// Transition: `gone -> next` (the thread that unlinks `gone`); otherwise another thread has
+    /// unlinked it.
     pub(in crate::line) fn unlink(&self, gone: *mut Segment, next: *mut Segment) -> bool {
         // ORDERING: SeqCst. Release pairs with `load`. The total order is for D2: "unlink, then
         // read the hazards". Failure: Relaxed, nothing is read.
@@ -393,11 +397,11 @@ impl Drop for Head {
         waking(|wakes| {
             while let Some(this) = NonNull::new(segment) {
                 {
-                    // SAFETY: what is linked is not retired, and `&mut self` owns it.
+                    // SAFETY: a linked segment is not retired, and `&mut self` owns it.
                     let this = unsafe { this.as_ref() };
                     segment = this.next().0;
                     for cell in this.cells() {
-                        // Futures that were forgotten leave their wakers behind.
+                        // A future that was forgotten has left its waker here.
                         let waker = cell.clear();
                         wakes.run(|| drop(waker));
                     }

@@ -1,4 +1,5 @@
-//! The only place that frees segments: who may be looking at one, and where its memory goes.
+//! The only place that frees segments: which threads may be looking at one, and where its memory
+//! goes.
 
 mod hazards;
 mod pool;

@@ -1,4 +1,4 @@
-//! Where segments come from, and where they go.
+//! How segments are allocated, kept and freed.
 
 #![expect(unsafe_code, reason = "allocates and frees")]
 #![expect(clippy::disallowed_methods, reason = "frees the blocks that it allocated")]
@@ -15,8 +15,8 @@ use crate::sync::probe::KEEPS_SPARE;
 use crate::sync::probe::memory;
 use crate::sync::{Acquire, AtomicPtr, Relaxed, Release};
 
-/// A segment that nobody looks at any more, kept for whoever needs the next: a line in which some
-/// come as others go then allocates nothing.
+/// A large segment that nobody looks at any more, kept for the next that is needed. So a line of
+/// steady length does not allocate.
 #[derive(Debug)]
 pub(super) struct Spare(AtomicPtr<Segment>);
 
@@ -25,7 +25,8 @@ impl Spare {
         Self(AtomicPtr::new(ptr::null_mut()))
     }
 
-    /// Keeps a segment, or frees it where one is kept already, and if it is a line's first, which is small.
+    /// Keeps a segment. Frees it if one is kept already, or if it is the first of a line, which is
+    /// small.
     ///
     /// # Safety
     ///
@@ -36,7 +37,7 @@ impl Spare {
         #[cfg(test)]
         // SAFETY: the caller's obligation: nobody looks at it.
         unsafe { &mut *segment.as_ptr() }.poison();
-        // ORDERING: Release. Pairs with `take`: the next to use it comes after all who did.
+        // ORDERING: Release. Pairs with `take`: the next use comes after all uses before.
         // Failure: Relaxed, nothing is read.
         let kept = KEEPS_SPARE
             && is_large
@@ -47,15 +48,15 @@ impl Spare {
         }
     }
 
-    /// The segment that is kept, or another, as if it had just been made.
+    /// The segment that is kept, made as new, or a new one.
     pub(super) fn take(&self) -> NonNull<Segment> {
-        // ORDERING: Relaxed. Only a look.
+        // ORDERING: Relaxed. Pairs with nothing: the swap decides.
         if self.0.load(Relaxed).is_null() {
             return allocate(0);
         }
         // ORDERING: Acquire. Pairs with `put`.
         match NonNull::new(self.0.swap(ptr::null_mut(), Acquire)) {
-            // SAFETY: it was put there by somebody who might have freed it, and is ours now.
+            // SAFETY: it was put there by a caller that might have freed it, and is ours now.
             Some(segment) => unsafe { renew(segment) },
             None => allocate(0),
         }
@@ -66,13 +67,13 @@ impl Drop for Spare {
     fn drop(&mut self) {
         // ORDERING: Relaxed. `&mut self`: nobody else is there.
         if let Some(segment) = NonNull::new(self.0.load(Relaxed)) {
-            // SAFETY: it was put there by somebody who might have freed it.
+            // SAFETY: it was put there by a caller that might have freed it.
             unsafe { free(segment) };
         }
     }
 }
 
-/// The alignment of blocks: allocators are quick with the common one, and slow with others.
+/// The alignment of blocks. Allocators are fast with the common one, and slow with others.
 const COMMON: usize = align_of::<u128>();
 
 /// The bytes of the cells in front of a segment whose first place is number `first`.
@@ -80,8 +81,7 @@ const fn cells(first: usize) -> usize {
     (CELLS - lowest(first)) * size_of::<Cell>()
 }
 
-/// The block of such a segment. It is as much larger as it takes to find the segment's alignment in it,
-/// behind the cells.
+/// The block of such a segment. It is large enough to align the segment in it, behind the cells.
 const fn block(first: usize) -> Layout {
     let size = cells(first).next_multiple_of(COMMON) + ALIGN - COMMON + size_of::<Segment>();
     match Layout::from_size_align(size, COMMON) {
@@ -108,24 +108,24 @@ const fn fits(first: usize) -> bool {
 }
 const _: () = assert!(fits(0) && fits(CELLS - FIRST_CELLS));
 
-/// Makes a segment whose first place is number `first`, which somebody is to [`free`].
+/// Makes a segment whose first place is number `first`. The caller must see that it is [`free`]d.
 pub(super) fn allocate(first: usize) -> NonNull<Segment> {
     #[cfg(test)]
     memory::allocated();
     let layout = block(first);
     // SAFETY: its size is not zero.
     let Some(block) = NonNull::new(unsafe { alloc(layout) }) else { handle_alloc_error(layout) };
-    // For `Segment::cell`.
+    // `Segment::locate` takes what is exposed here.
     let offset = offset(first, block.as_ptr().expose_provenance());
-    // SAFETY: `fits`: it is inside the block.
+    // SAFETY: it is inside the block, by `fits`.
     let segment = unsafe { block.add(offset) }.cast::<Segment>();
     for number in lowest(first)..CELLS {
         // SAFETY: the cells end where the segment begins, which is not before their size.
         let cell = unsafe { segment.cast::<Cell>().sub(CELLS - number) };
-        // SAFETY: it is in the block, and nobody has seen it.
+        // SAFETY: it is in the block, and no other thread has seen it.
         unsafe { cell.write(Cell::new(number == CELLS - 1)) };
     }
-    // SAFETY: it is aligned, in the block, and nobody has seen it.
+    // SAFETY: it is aligned, in the block, and no other thread has seen it.
     unsafe { segment.write(Segment::new(first, offset)) };
     segment
 }
@@ -134,12 +134,12 @@ pub(super) fn allocate(first: usize) -> NonNull<Segment> {
 ///
 /// # Safety
 ///
-/// It was made by [`allocate`], and nobody looks at it any more, or will.
+/// It was made by [`allocate`], and no other thread looks at it, or will.
 pub(super) unsafe fn free(segment: NonNull<Segment>) {
     let owned = OwnedSegment(segment);
     #[cfg(not(test))]
     drop(owned);
-    // The models keep it, poisoned: whoever looks at it all the same is found out.
+    // The models keep it, poisoned, so that a thread that looks at it all the same panics.
     #[cfg(test)]
     {
         // SAFETY: the obligation: nobody looks at it.
@@ -148,13 +148,13 @@ pub(super) unsafe fn free(segment: NonNull<Segment>) {
     }
 }
 
-/// Makes a segment as [`allocate`] does of one that was used.
+/// Makes a used segment as new.
 ///
 /// # Safety
 ///
 /// As for [`free`].
 unsafe fn renew(segment: NonNull<Segment>) -> NonNull<Segment> {
-    // The models take another, lest somebody who is late look at this.
+    // The models take another, so that a thread that looks at this one too late finds the poison.
     #[cfg(test)]
     let segment = if memory::reuses() {
         segment
@@ -168,10 +168,10 @@ unsafe fn renew(segment: NonNull<Segment>) -> NonNull<Segment> {
     segment
 }
 
-/// A segment that nobody else can reach; dropped, it is freed.
+/// A segment that nobody else can reach. Its drop frees it.
 struct OwnedSegment(NonNull<Segment>);
 
-// SAFETY: a segment is atomics, and what else it has does not change.
+// SAFETY: a segment has atomics, and fields that do not change.
 #[cfg(test)]
 unsafe impl Send for OwnedSegment {}
 
@@ -184,13 +184,13 @@ impl Drop for OwnedSegment {
             (segment.first(), segment.offset())
         };
         let cells = CELLS - lowest(first);
-        // SAFETY: `allocate` has put so many cells there.
+        // SAFETY: `allocate` has put that many cells there.
         let lowest = unsafe { segment.cast::<Cell>().sub(cells) };
         // SAFETY: as above.
         unsafe { NonNull::slice_from_raw_parts(lowest, cells).drop_in_place() };
         // SAFETY: as above.
         unsafe { segment.drop_in_place() };
-        // SAFETY: `allocate` has added as much.
+        // SAFETY: `allocate` has added that offset.
         let start = unsafe { segment.cast::<u8>().sub(offset) };
         // SAFETY: it is the block that `alloc` returned for this layout.
         unsafe { dealloc(start.as_ptr(), block(first)) };

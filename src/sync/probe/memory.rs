@@ -1,4 +1,4 @@
-//! What the white-box tests do in place of freeing: they count, and bury.
+//! What the white-box tests do instead of freeing segments: they count and bury them.
 
 use std::any::Any;
 use std::boxed::Box;
@@ -22,8 +22,8 @@ std::thread_local! {
     static REUSES: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Whether a segment that was freed comes back at the same address. Otherwise it is buried, and
-/// whoever is late with it is found out.
+/// Whether a freed segment comes back at the same address. Otherwise it is buried, so that a use
+/// that comes too late is found.
 pub(crate) fn reuses() -> bool {
     REUSES.get()
 }
@@ -44,7 +44,7 @@ pub(crate) fn allocated() {
     in_yard(|books| books.alive += 1);
 }
 
-/// A segment was freed, and poisoned; this is what frees it when it is dropped.
+/// A segment was freed, and poisoned. The drop of `segment` gives its memory back.
 pub(crate) fn freed(segment: impl Any + Send) {
     in_yard(|books| {
         books.alive -= 1;

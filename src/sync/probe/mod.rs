@@ -1,4 +1,4 @@
-//! All hooks of the white-box tests. In what ships, each is a constant, or nothing.
+//! All hooks of the white-box tests. In the code that ships, each is a constant, or nothing.
 
 #[cfg(all(test, not(any(semafair_loom, semafair_shuttle))))]
 pub(crate) mod count;
@@ -9,12 +9,13 @@ pub(crate) mod slots;
 #[cfg(all(test, not(any(semafair_loom, semafair_shuttle))))]
 pub(crate) mod steps;
 
-/// The value in a build for white-box tests, and the one that ships.
+/// One value in builds for white-box tests, and another that ships.
 const fn tested(in_tests: usize, shipped: usize) -> usize {
     if cfg!(test) { in_tests } else { shipped }
 }
 
-/// Cells of a segment. The tests cross the border between segments all the time.
+/// Cells of a segment. They are few in tests, so that these cross the border between segments all
+/// the time.
 pub(crate) const CELLS: usize = if !cfg!(test) {
     31
 } else if option_env!("SEMAFAIR_ONE_CELL").is_some() {
@@ -25,7 +26,7 @@ pub(crate) const CELLS: usize = if !cfg!(test) {
     3
 };
 
-/// Cells of the first segment of a line, which is all that most lines ever need.
+/// Places of the first segment of a line. Most lines never need another.
 pub(crate) const FIRST_CELLS: usize = if !cfg!(test) {
     3
 } else if cfg!(semafair_shuttle) {
@@ -40,7 +41,7 @@ pub(crate) const BATCH: usize = tested(2, 32);
 /// Hazard slots of the line itself.
 pub(crate) const FIRST_HAZARDS: usize = tested(2, 1);
 
-/// Hazard slots of a block that is made when those are taken.
+/// Hazard slots of each block that is made when those before it are taken.
 pub(crate) const MORE_HAZARDS: usize = tested(2, 8);
 
 /// The hazard slot at which this thread begins to look for a free one, if that is not left to its stack. A
@@ -53,13 +54,14 @@ pub(crate) fn slot_hint() -> Option<usize> {
     if cfg!(test) { Some(0) } else { None }
 }
 
-/// Whether a retired segment is kept for the next use. Sanitizers are built to keep none, as they see who
-/// uses what was freed, and not what was kept. The tests see both, by the poison.
+/// Whether a retired segment is kept for the next use. Builds for sanitizers keep none: a sanitizer
+/// finds uses of memory that was freed, and not of memory that was kept. The white-box tests find
+/// both, by the poison.
 pub(crate) const KEEPS_SPARE: bool = cfg!(any(test, not(semafair_no_spare)));
 
-/// A value of which one says that its memory was freed.
+/// A type with a value that says that the memory was freed.
 pub(crate) trait Poison: PartialEq + Copy {
-    /// What the tests write over memory that is freed.
+    /// What the white-box tests write over memory that is freed.
     #[cfg_attr(not(test), expect(dead_code, reason = "only tests poison"))]
     const POISON: Self;
 }
@@ -76,7 +78,7 @@ impl<T> Poison for *mut T {
     const POISON: Self = core::ptr::without_provenance_mut(usize::MAX);
 }
 
-/// Passes on what was read from memory, and panics in tests if that had been freed.
+/// Passes on a value that was read. In white-box tests, panics if its memory had been freed.
 #[inline(always)]
 #[track_caller]
 pub(crate) fn alive<T: Poison>(read: T) -> T {

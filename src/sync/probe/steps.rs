@@ -1,4 +1,5 @@
-//! `core`'s atomics, of which every use is a step that a test can count, and stop a thread before.
+//! `core`'s atomics. Each use is a step: a test can count the steps, and stop a thread before any
+//! of them.
 
 use core::ops::Deref;
 use core::sync::atomic;
@@ -24,7 +25,7 @@ pub(crate) fn watched<T>(on_step: impl Fn() + 'static, run: impl FnOnce() -> T) 
     run()
 }
 
-/// Does something before the step of this number in what is run; says whether there is such a step.
+/// Runs `run`, and `between` before its step of that number. Says whether there is such a step.
 pub(crate) fn before_step(number: usize, between: impl Fn() + 'static, run: impl FnOnce()) -> bool {
     let on_step = move |step| {
         if step == number {
@@ -34,8 +35,8 @@ pub(crate) fn before_step(number: usize, between: impl Fn() + 'static, run: impl
     at_steps(on_step, run) >= number
 }
 
-/// Does something before each step of what is run, by its number; says how many there are. The
-/// steps of what is done then do not count.
+/// Runs `run`, and `on_step` with its number before each of its steps. Says how many there are. The
+/// steps of `on_step` do not count.
 pub(crate) fn at_steps(on_step: impl Fn(usize) + 'static, run: impl FnOnce()) -> usize {
     let steps = Rc::new(Cell::new(0));
     let taken = steps.clone();
@@ -51,7 +52,7 @@ pub(crate) fn at_steps(on_step: impl Fn(usize) + 'static, run: impl FnOnce()) ->
     taken.get()
 }
 
-/// A step of this thread. User code takes steps too: a waker calls this.
+/// A step of this thread. Wakers of tests call it, too, as user code takes steps.
 pub(crate) fn step() {
     // A step may panic, or take further steps.
     let on_step = ON_STEP.with_borrow(Clone::clone);
@@ -60,7 +61,7 @@ pub(crate) fn step() {
     }
 }
 
-/// One of `core`'s atomics. It gives access to it, and each access is a step.
+/// One of `core`'s atomics. Each access to it is a step.
 #[derive(Debug, Default)]
 pub(crate) struct Stepping<A>(A);
 
