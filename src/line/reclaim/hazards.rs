@@ -174,8 +174,8 @@ impl Hazards {
     pub(in crate::line) fn try_protect(&self, source: Source<'_>) -> Option<Guard<'_>> {
         let segment = source.read()?;
         let slot = match self.more.get() {
-            None => &self.first[slot_hint() % FIRST_HAZARDS],
-            Some(block) => &block.slots[slot_hint() % MORE_HAZARDS],
+            None => first_choice(&self.first),
+            Some(block) => first_choice(&block.slots),
         };
         if !slot.claim(segment) {
             return None;
@@ -256,6 +256,12 @@ impl Hazards {
         }
         appended
     }
+}
+
+/// The slot at which this thread begins to look for a free one.
+#[inline]
+fn first_choice<const N: usize>(slots: &[HazardSlot; N]) -> &HazardSlot {
+    &slots[slot_hint() % N]
 }
 
 /// A number that is often different for different threads, and mostly the same for one thread.
