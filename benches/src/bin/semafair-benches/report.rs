@@ -81,7 +81,7 @@ impl Display for Report {
             "Ratios are to tokio's time for the same work, lower is faster: the median over rounds \
              in which all semaphores took their turns, for semafair with the middle half of them in \
              brackets; *low* is the ratio of the times that a tenth of the samples of each do not exceed, \
-             which is what remains where other programs interrupt; *goal* is what it set out for, and `src/line/README.md` says what is in the way \
+             which is what remains where other programs interrupt; *goal* is what it set out for, and `src/line/COSTS.md` says what is in the way \
              where that was not reached. `–` stands where an operation is lacking, `slow` where ten thousand of them, or \
              more, would take over {PATIENCE:?} each. On another machine, or at another hour, all of it \
              differs."
