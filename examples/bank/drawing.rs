@@ -59,13 +59,13 @@ pub(crate) fn draw(day: &Day) -> Document {
 fn heading(day: &Day, plot: &Plot<'_>) -> Group {
     let mut facts = vec![format!("at most {} served at once", day.most_at_once())];
     if let Some((mean, longest)) = day.waits() {
-        facts.push(format!("waited {mean:.2?} on average, {longest:.2?} at the longest"));
-    }
-    if plot.visits.len() < day.visits.len() {
-        facts.push(format!("{} customers shown", plot.visits.len()));
+        facts.push(format!("waited {mean:.2?} on average, {longest:.2?} at most"));
     }
     facts.push(format!("seed {}", day.seed));
-    let title = format!("Tellers: {}, customers: {}", day.tellers, day.visits.len());
+    let mut title = format!("Tellers: {}, customers: {}", day.tellers, day.visits.len());
+    if plot.visits.len() < day.visits.len() {
+        title += &format!(" ({} of them shown)", plot.visits.len());
+    }
     Group::new()
         .add(text(LEFT, 32.0, "start", &title).set("font-size", 20).set("font-weight", "bold"))
         .add(text(LEFT, 56.0, "start", &facts.join(" · ")))

@@ -144,22 +144,40 @@ fn draft(path: &Path) -> PathBuf {
     path.with_file_name(name)
 }
 
+/// Whether this is a pipe or a device, such as `/dev/stdout`: no file may take its place.
+fn is_special(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir())
+}
+
+/// The file that a link leads to, which is replaced in place of the link.
+fn behind_links(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.to_owned())
+}
+
 /// Finds out whether the file can be written, and leaves what is there as it is.
 fn check_writable(path: &Path) -> io::Result<()> {
+    if is_special(path) {
+        // To open a pipe would wait for its reader: an error shows when it is written.
+        return Ok(());
+    }
     if path.exists() {
         File::options().append(true).open(path)?;
     }
-    let draft = draft(path);
+    let draft = draft(&behind_links(path));
     File::create(&draft)?;
     fs::remove_file(draft)
 }
 
-/// Writes the drawing: as a whole, or not at all.
+/// Writes the drawing: to a file as a whole, or not at all.
 pub(crate) fn save(path: &Path, drawing: &svg::Document) -> io::Result<()> {
-    let draft = draft(path);
-    svg::save(&draft, drawing)
-        .and_then(|()| fs::rename(&draft, path))
-        .map_err(|error| cannot_write(path, error))
+    let saved = if is_special(path) {
+        svg::save(path, drawing)
+    } else {
+        let path = behind_links(path);
+        let draft = draft(&path);
+        svg::save(&draft, drawing).and_then(|()| fs::rename(&draft, path))
+    };
+    saved.map_err(|error| cannot_write(path, error))
 }
 
 /// Says which file an error is about.

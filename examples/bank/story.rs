@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::process;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use jiff::Zoned;
@@ -19,13 +19,11 @@ use crate::options::Options;
 /// Opens the bank, lets the customers in, and returns when the last of them has gone.
 pub(crate) async fn tell(options: &Options) -> io::Result<Day> {
     let tellers = Arc::new(Semaphore::new(options.tellers.into()));
-    // The first use loads the time zone, which takes longer than a customer should have to wait.
-    let _zone = Zoned::now();
-    let opened = Instant::now();
+    let opened = Arc::new(OnceLock::new());
 
     let mut customers = JoinSet::new();
     for (customer, service) in (1..=options.customers).zip(options.services()) {
-        customers.spawn(visit(customer, service, tellers.clone(), opened));
+        customers.spawn(visit(customer, service, tellers.clone(), opened.clone()));
     }
     let all_gone = async {
         let mut visits = Vec::new();
@@ -62,10 +60,14 @@ async fn visit(
     customer: u32,
     service: Duration,
     tellers: Arc<Semaphore>,
-    opened: Instant,
+    opened: Arc<OnceLock<Instant>>,
 ) -> io::Result<Visit> {
     say(format_args!("Customer {customer} is waiting for a teller."))?;
-    let came = opened.elapsed();
+    // The bank opens when the first customer comes in. What takes time before that, such as loading
+    // the time zone for the first line of the log, delays nobody.
+    let now = Instant::now();
+    let opened = *opened.get_or_init(|| now);
+    let came = now - opened;
     // The place in the line is taken at the first poll. Nothing is awaited between the line that
     // was just said and that poll, so the log and the line cannot disagree.
     let teller = tellers.acquire().await;

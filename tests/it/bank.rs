@@ -147,6 +147,45 @@ async fn the_drawing_is_well_formed_and_tells_everything() {
     }
 }
 
+/// Neither loading the time zone nor making the tasks counts as a customer's time.
+#[tokio::test]
+async fn the_bank_opens_when_the_first_customer_comes_in() {
+    let drawing = Drawing::by("first", QUICK).await;
+    assert_eq!(drawing.of_row(1, "x")[0], drawing.of_text("0s", "x"), "the first bar begins late");
+}
+
+/// At 14 pixels, a character is about 8 wide, and there is room for 860 pixels.
+#[tokio::test]
+async fn the_heading_of_a_drawing_fits() {
+    let options = "--tellers 3 --customers 300 --min-service 2ms --max-service 3ms";
+    let seed = format!("--seed={}", u64::MAX);
+    let drawing = Drawing::by("heading", options.split(' ').chain([&*seed])).await;
+    let heading = drawing.texts("text").into_iter().find(|text| text.contains(" · "));
+    let heading = heading.expect("there is a heading");
+    assert!(heading.chars().count() <= 105, "too long: {heading}");
+}
+
+/// A drawing goes to where a link leads, and into a pipe: it replaces neither.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_drawing_replaces_no_link_and_no_device() {
+    let [link, target] = ["link.svg", "target.svg"].map(scratch);
+    drop(fs::remove_file(&link));
+    fs::write(&target, "earlier").expect("the scratch directory is writable");
+    std::os::unix::fs::symlink(&target, &link).expect("links can be made");
+    Drawing::by("link", QUICK).await;
+    assert!(fs::symlink_metadata(&link).expect("it is still there").is_symlink());
+    assert!(fs::read_to_string(&target).expect("it is still there").starts_with("<svg"));
+
+    // A link to the program's own output, which is a pipe here.
+    drop(fs::remove_file(&link));
+    std::os::unix::fs::symlink("/dev/stdout", &link).expect("links can be made");
+    let svg = format!("--svg={}", link.display());
+    let output = run("bank", QUICK.into_iter().chain([&*svg])).await;
+    assert!(text(&output.stdout).contains("</svg>"), "{}", text(&output.stderr));
+    assert!(fs::symlink_metadata(&link).expect("it is still there").is_symlink());
+}
+
 #[tokio::test]
 async fn a_thousand_customers_make_a_drawing_of_bounded_height() {
     let options = "--tellers 100 --customers 1000 --min-service 1ms --max-service 3ms";
@@ -157,7 +196,7 @@ async fn a_thousand_customers_make_a_drawing_of_bounded_height() {
     let tips = drawing.texts("title");
     let shown = tips.iter().filter(|tip| tip.contains("service of")).count();
     assert_eq!(shown, 250, "more rows would be too thin");
-    assert!(drawing.texts("text").iter().any(|text| text.contains("250 customers shown")));
+    assert!(drawing.texts("text").iter().any(|text| text.contains("250 of them shown")));
 }
 
 #[cfg(unix)]

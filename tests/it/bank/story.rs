@@ -113,4 +113,26 @@ impl Drawing {
         let elements = document.descendants().filter(|node| node.has_tag_name(element));
         elements.filter_map(|node| Some(node.text()?.trim().to_owned())).collect()
     }
+
+    /// An attribute of the first text that says this.
+    pub(super) fn of_text(&self, text: &str, attribute: &str) -> String {
+        let document = self.parse();
+        let says = |node: &roxmltree::Node<'_, '_>| node.text().is_some_and(|it| it.trim() == text);
+        let found = document.descendants().find(|node| node.has_tag_name("text") && says(node));
+        let value = found.and_then(|node| node.attribute(attribute));
+        value.expect("the drawing says it there").to_owned()
+    }
+
+    /// An attribute of a customer's row: of the waiting, and of what followed.
+    pub(super) fn of_row(&self, customer: u32, attribute: &str) -> Vec<String> {
+        let document = self.parse();
+        let tip = format!("Customer {customer}:");
+        let of_customer = |text: &str| text.trim().starts_with(&tip);
+        let title = document
+            .descendants()
+            .find(|node| node.has_tag_name("title") && node.text().is_some_and(of_customer));
+        let row = title.and_then(|title| title.parent()).expect("the customer has a row");
+        let rectangles = row.children().filter(|node| node.has_tag_name("rect"));
+        rectangles.map(|node| node.attribute(attribute).expect("it is set").to_owned()).collect()
+    }
 }
