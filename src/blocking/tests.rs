@@ -107,14 +107,15 @@ fn one_sleeper_serves_all_calls_of_a_thread() {
             }));
             kept.expect("it was polled")
         });
-        assert!(wakers[0].will_wake(&wakers[1]));
+        assert_eq!(wakers[0].data(), wakers[1].data());
     });
 }
 
 #[test]
 fn a_call_that_does_not_wait_makes_no_waker() {
     ends(|| {
-        block_on(ready_at(2, |waker| assert!(waker.will_wake(Waker::noop()))));
+        // Not by `will_wake`: there may be several copies of the table of functions.
+        block_on(ready_at(2, |waker| assert_eq!(waker.data(), Waker::noop().data())));
         block_on(ready_at(1, |_| panic!("it is ready")));
     });
 }
