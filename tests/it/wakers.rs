@@ -180,10 +180,11 @@ fn a_forgotten_future_leaves_its_waker_to_the_semaphore() {
         assert!(wakes.poll(&mut future).is_pending());
         mem::forget(future);
     }
-    // Some of them are even granted what nobody will ever fetch.
-    sem.add_permits(10);
-    assert_eq!(wakes.iter().map(|w| w.count()).sum::<usize>(), 10);
-    for wakes in &wakes[10..] {
+    // Some of them are even granted what nobody will ever fetch. (Not so many that the line goes on from
+    // their memory, which leaks then, as `tests/memory.rs` says.)
+    sem.add_permits(2);
+    assert_eq!(wakes.iter().map(|w| w.count()).sum::<usize>(), 2);
+    for wakes in &wakes[2..] {
         assert_eq!(Arc::strong_count(wakes), 2);
     }
     drop(sem);
