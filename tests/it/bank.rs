@@ -223,11 +223,9 @@ async fn ctrl_c_closes_the_bank_once_those_being_served_are_done() {
     assert_eq!(story.code, Some(130));
 }
 
+/// A bank that is to draw to `path`, and is ended by a second Ctrl-C.
 #[cfg(unix)]
-#[tokio::test]
-async fn a_second_ctrl_c_ends_the_program_and_leaves_an_earlier_drawing_as_it_is() {
-    let path = scratch("earlier.svg");
-    fs::write(&path, "earlier").expect("the scratch directory is writable");
+async fn interrupted_twice(path: &std::path::Path) {
     let svg = format!("--svg={}", path.display());
     let mut bank = start("bank", ["--min-service=1h", "--max-service=1h", &svg]);
     let mut output = output_of(&mut bank);
@@ -236,6 +234,14 @@ async fn a_second_ctrl_c_ends_the_program_and_leaves_an_earlier_drawing_as_it_is
     lines_until(&mut output, "leaves: the bank has closed").await;
     program::ctrl_c(&bank);
     assert_eq!(exit_code(&mut bank).await, Some(130));
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_second_ctrl_c_ends_the_program_and_leaves_an_earlier_drawing_as_it_is() {
+    let path = scratch("earlier.svg");
+    fs::write(&path, "earlier").expect("the scratch directory is writable");
+    interrupted_twice(&path).await;
     assert_eq!(fs::read_to_string(&path).expect("it is still there"), "earlier");
 }
 
@@ -245,14 +251,7 @@ async fn a_second_ctrl_c_ends_the_program_and_leaves_an_earlier_drawing_as_it_is
 async fn a_second_ctrl_c_leaves_no_empty_drawing() {
     let path = scratch("none.svg");
     drop(fs::remove_file(&path));
-    let svg = format!("--svg={}", path.display());
-    let mut bank = start("bank", ["--min-service=1h", "--max-service=1h", &svg]);
-    let mut output = output_of(&mut bank);
-    lines_until(&mut output, "Customer 2 is being served").await;
-    program::ctrl_c(&bank);
-    lines_until(&mut output, "leaves: the bank has closed").await;
-    program::ctrl_c(&bank);
-    assert_eq!(exit_code(&mut bank).await, Some(130));
+    interrupted_twice(&path).await;
     let name = path.file_name().expect("it has a name").to_owned();
     let directory = fs::read_dir(path.parent().expect("it is in one")).expect("it is there");
     let left: Vec<_> = directory
