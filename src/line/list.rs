@@ -33,13 +33,13 @@ const LINKED: i64 = 1;
 /// One that is finished.
 const FINISHED: i64 = 1 << 32;
 
-/// Whether a sweep pays: it visits all linked segments, and should unlink a third of them. With two
-/// it does not: the next delivery unlinks the first, and the last is never unlinked.
+/// Whether a sweep pays: it visits all linked segments, and should unlink a third of them. With one
+/// it does not: the last is never unlinked.
 #[expect(clippy::cast_possible_truncation, reason = "the low half, which may be below zero")]
 fn is_sparse(counts: i64) -> bool {
     let linked = i64::from(counts as i32);
     let finished = (counts - linked) / FINISHED;
-    linked > 2 && finished * 3 >= linked
+    linked > 1 && finished * 3 >= linked
 }
 
 impl List {
