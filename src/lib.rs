@@ -54,6 +54,7 @@ mod try_acquire;
 mod wakes;
 
 pub use self::acquire::{Acquire, AcquireOwned};
+pub use self::blocking::timeout::AcquireTimeoutError;
 pub use self::error::{AcquireError, TryAcquireError};
 pub use self::permit::{OwnedSemaphorePermit, SemaphorePermit};
 pub use self::poll_semaphore::PollSemaphore;

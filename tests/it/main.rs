@@ -7,6 +7,7 @@ mod support;
 
 mod bank;
 mod blocking;
+mod blocking_timeout;
 #[cfg(feature = "tokio")]
 mod budget;
 mod cancel;

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Poll, Waker};
 use std::thread;
+use std::time::Duration;
 
 use fastrand::Rng;
 use semafair::{AcquireOwned, OwnedSemaphorePermit, Semaphore};
@@ -57,6 +58,8 @@ pub(crate) enum Step {
     Release,
     ReleaseOne,
     Try(u32),
+    /// On the thread, for so long at most.
+    Block(u32, Duration),
     Add(usize),
     Forget,
     Close,
@@ -79,7 +82,7 @@ impl Step {
     }
 
     /// Often a single one: then the threads meet in it.
-    fn some(rng: &mut Rng) -> Vec<Self> {
+    pub(crate) fn some(rng: &mut Rng) -> Vec<Self> {
         let len = [1, 1, 2, 3][rng.usize(..4)];
         (0..len).map(|_| Self::random(rng)).collect()
     }
@@ -111,11 +114,9 @@ impl Side {
             Step::LeaveLast => drop(self.waiters.pop()),
             Step::Release => drop(self.permits.pop()),
             Step::ReleaseOne => drop(self.permits.last_mut().and_then(|permit| permit.split(1))),
-            Step::Try(n) => {
-                if let Ok(permit) = Arc::clone(sem).try_acquire_many_owned(n) {
-                    self.granted.push(None);
-                    self.permits.push(permit);
-                }
+            Step::Try(n) => self.keep(Arc::clone(sem).try_acquire_many_owned(n).ok()),
+            Step::Block(n, time) => {
+                self.keep(Arc::clone(sem).blocking_acquire_many_owned_timeout(n, time).ok());
             }
             Step::Add(n) => {
                 self.added += n;
@@ -123,6 +124,14 @@ impl Side {
             }
             Step::Forget => self.forgotten += sem.forget_permits(1),
             Step::Close => sem.close(),
+        }
+    }
+
+    /// Keeps what was granted to one who came in the race.
+    fn keep(&mut self, permits: Option<OwnedSemaphorePermit>) {
+        if let Some(permits) = permits {
+            self.granted.extend((permits.num_permits() > 0).then_some(None));
+            self.permits.push(permits);
         }
     }
 
