@@ -42,22 +42,28 @@
 //! - `stream`: [`PollSemaphore`] implements `futures_core::Stream`.
 
 mod acquire;
+mod between;
 mod blocking;
+mod close_on_drop;
 mod core;
 mod error;
 mod line;
 mod permit;
 mod poll_semaphore;
+mod run;
 mod semaphore;
 mod sync;
 mod try_acquire;
 mod wakes;
 
 pub use self::acquire::{Acquire, AcquireOwned};
+pub use self::between::{AcquireBetween, AcquireBetweenOwned};
 pub use self::blocking::timeout::AcquireTimeoutError;
+pub use self::close_on_drop::{CloseOnDrop, CloseOnDropOwned};
 pub use self::error::{AcquireError, TryAcquireError};
 pub use self::permit::{OwnedSemaphorePermit, SemaphorePermit};
 pub use self::poll_semaphore::PollSemaphore;
+pub use self::run::Run;
 pub use self::semaphore::Semaphore;
 
 /// The examples of the README, which run as tests.
