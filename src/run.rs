@@ -109,8 +109,8 @@ impl<F> Run<'_, F> {
     /// waits. The future inside is not polled.
     ///
     /// Requests are served in the order in which they asked: by this call, or else by their first poll. Does
-    /// nothing if it has asked already. Permits that are granted before the next poll are kept for it. The
-    /// line does not go on without them, so poll it soon, or drop it.
+    /// nothing if it has asked already. Permits that are granted before the next poll are kept for it, and
+    /// nobody else can use them. So poll it soon, or drop it.
     ///
     /// # Cancel safety
     ///

@@ -10,8 +10,8 @@ impl Acquire<'_> {
     /// futures that are polled in another order, or by other tasks, are served in the order of these calls.
     /// Does nothing if the future has asked already.
     ///
-    /// Permits that are granted before the next poll are kept for it. The line does not go on without them, so
-    /// poll the future soon, or drop it.
+    /// Permits that are granted before the next poll are kept for it, and nobody else can use them. So poll the
+    /// future soon, or drop it. This call does not make a task of tokio yield; the next poll may.
     ///
     /// # Cancel safety
     ///
@@ -80,8 +80,8 @@ impl AcquireOwned {
     /// futures that are polled in another order, or by other tasks, are served in the order of these calls.
     /// Does nothing if the future has asked already.
     ///
-    /// Permits that are granted before the next poll are kept for it. The line does not go on without them, so
-    /// poll the future soon, or drop it.
+    /// Permits that are granted before the next poll are kept for it, and nobody else can use them. So poll the
+    /// future soon, or drop it. This call does not make a task of tokio yield; the next poll may.
     ///
     /// # Cancel safety
     ///

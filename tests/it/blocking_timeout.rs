@@ -204,17 +204,17 @@ fn soon(rng: &mut Rng) -> Vec<Step> {
 
 #[test]
 fn races_of_the_time_and_a_grant() {
-    races(20_000, [soon, |rng| vec![Step::Add(rng.usize(1..4)), Step::Release]]);
+    races(8_000, [soon, |rng| vec![Step::Add(rng.usize(1..4)), Step::Release]]);
 }
 
 #[test]
 fn races_of_the_time_and_anything() {
-    races(20_000, [soon, Step::some]);
+    races(8_000, [soon, Step::some]);
 }
 
 #[test]
 fn races_of_the_time_and_a_close() {
-    races(5_000, [soon, |_| vec![Step::Close], |_| vec![Step::Release]]);
+    races(2_000, [soon, |_| vec![Step::Close], |_| vec![Step::Release]]);
 }
 
 #[cfg(feature = "tokio")]
