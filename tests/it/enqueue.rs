@@ -1,5 +1,7 @@
 //! `enqueue` asks before the first poll: the order of the calls is the order of service.
 
+use std::cell::Cell;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
 
@@ -7,6 +9,7 @@ use fastrand::Rng;
 use semafair::{Acquire, AcquireOwned, Semaphore};
 
 use crate::races::{Step, races};
+use crate::support::hooks::Hooked;
 use crate::support::{Wakes, panic_of, poll, wait, waits, watch};
 
 /// The four futures that have it, each of `n` permits.
@@ -170,6 +173,28 @@ fn a_close_refuses_it() {
         future.enqueue();
         assert_eq!(sem.available_permits(), 1);
     });
+}
+
+/// A closer takes the waiters out of the line one after the other; but all are refused when the first is
+/// woken.
+#[test]
+fn a_close_refuses_all_at_once() {
+    watch();
+    let sem = Arc::new(Semaphore::new(0));
+    let hooked = Hooked::new();
+    let mut head = Arc::clone(&sem).acquire_owned();
+    assert!(poll(&mut head, &hooked.waker()).is_pending());
+    // More than one batch of wakers.
+    let mut others: Vec<_> = (0..1000).map(|_| Arc::clone(&sem).acquire_owned()).collect();
+    others.iter_mut().for_each(AcquireOwned::enqueue);
+    assert!(others.iter().all(AcquireOwned::is_queued));
+    let still_queued = Rc::new(Cell::new(None));
+    let seen = Rc::clone(&still_queued);
+    hooked.on_wake(move || {
+        seen.set(Some(others.iter().filter(|other| other.is_queued()).count()));
+    });
+    sem.close();
+    assert_eq!(still_queued.get(), Some(0));
 }
 
 #[test]
