@@ -28,6 +28,8 @@
 //! - [`SemaphorePermit`] and [`OwnedSemaphorePermit`] are the guards: dropping one gives its permits back. They can be
 //!   merged, split and forgotten.
 //! - [`Acquire`] and [`AcquireOwned`] are the futures. They can be stored without a box, and moved while they wait.
+//! - [`Semaphore::set_limit`] changes how many permits exist, [`Semaphore::builder`] makes a semaphore whose line is
+//!   bounded, and [`Semaphore::status`] shows what is going on.
 //! - [`PollSemaphore`] is for futures and services that are written by hand.
 //! - [`AcquireError`] and [`TryAcquireError`] say why there is no permit.
 //!
@@ -43,21 +45,26 @@
 
 mod acquire;
 mod blocking;
+mod builder;
 mod core;
 mod error;
+mod limit;
 mod line;
 mod permit;
 mod poll_semaphore;
 mod semaphore;
+mod status;
 mod sync;
 mod try_acquire;
 mod wakes;
 
 pub use self::acquire::{Acquire, AcquireOwned};
-pub use self::error::{AcquireError, TryAcquireError};
+pub use self::builder::Builder;
+pub use self::error::{AcquireError, TooManyPermitsError, TryAcquireError};
 pub use self::permit::{OwnedSemaphorePermit, SemaphorePermit};
 pub use self::poll_semaphore::PollSemaphore;
 pub use self::semaphore::Semaphore;
+pub use self::status::Status;
 
 /// The examples of the README, which run as tests.
 #[cfg(doctest)]

@@ -8,9 +8,9 @@ use core::mem;
 use core::task::{Context, Poll, Waker, ready};
 
 use super::Core;
-use super::balance::{Snapshot, Withdrawn, check_permits};
+use super::balance::{Snapshot, TakeError, Withdrawn, check_permits};
 use super::budget;
-use crate::error::AcquireError;
+use crate::error::{AcquireError, Reason};
 use crate::line::{Joined, Place, Registered, Seen, Vacated, Verdict};
 use crate::wakes::{run_one, waking};
 
@@ -24,8 +24,12 @@ enum Stage {
     Waiting,
     /// It has its permits, but has not returned them yet.
     Granted,
-    /// It was refused, but has not said so yet.
+    /// It was refused, as the semaphore is closed, but has not said so yet.
     Refused,
+    /// It was refused, as the line is full, but has not said so yet.
+    QueueFull,
+    /// It was refused, as it asks for more than the limit, but has not said so yet.
+    Oversized,
     /// It has returned `Ready`.
     Over,
 }
@@ -74,8 +78,11 @@ impl Request {
             return self.poll_again(core, cx);
         }
         check_permits(self.permits as usize);
+        if core.limit.is_guarded() {
+            return self.poll_guarded(core, cx);
+        }
         match core.balance.take(self.permits) {
-            Ok(()) if budget::is_due() => self.end(Stage::Granted, cx),
+            Ok(()) if budget::is_due() => self.end(core, Stage::Granted, cx),
             Ok(()) => {
                 self.stage = Stage::Over;
                 Poll::Ready(Ok(()))
@@ -84,21 +91,56 @@ impl Request {
         }
     }
 
+    /// The first poll on a semaphore that may refuse a request.
+    #[cold]
+    #[inline(never)]
+    #[track_caller]
+    fn poll_guarded(
+        &mut self,
+        core: &Core,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), AcquireError>> {
+        if core.is_oversized(self.permits) {
+            return self.end(core, Stage::Oversized, cx);
+        }
+        match core.take_bounded(self.permits) {
+            Ok(()) => self.end(core, Stage::Granted, cx),
+            Err(TakeError::MustWait(seen)) => self.wait(core, seen, cx),
+            Err(TakeError::Refused(seen)) if seen.is_closed() => {
+                self.stage = Stage::Refused;
+                waking(|wakes| core.help_close(wakes));
+                self.end(core, Stage::Refused, cx)
+            }
+            Err(TakeError::Refused(_)) => self.end(core, Stage::QueueFull, cx),
+        }
+    }
+
     /// Ends without a wait, as granted or refused. If the task must yield first, this is kept for
     /// the next poll.
     #[cold]
     #[inline(never)]
-    fn end(&mut self, end: Stage, cx: &mut Context<'_>) -> Poll<Result<(), AcquireError>> {
+    fn end(
+        &mut self,
+        core: &Core,
+        end: Stage,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), AcquireError>> {
         // Before the budget is asked: if it is used up, it wakes the task, which is user code.
         self.stage = end;
         ready!(budget::poll(cx));
-        self.say(end)
+        self.say(core, end)
     }
 
     /// Returns how it ended.
-    fn say(&mut self, end: Stage) -> Poll<Result<(), AcquireError>> {
+    fn say(&mut self, core: &Core, end: Stage) -> Poll<Result<(), AcquireError>> {
         self.stage = Stage::Over;
-        Poll::Ready(if end == Stage::Granted { Ok(()) } else { Err(AcquireError::closed()) })
+        let reason = match end {
+            Stage::Granted => return Poll::Ready(Ok(())),
+            Stage::QueueFull => Reason::QueueFull,
+            Stage::Oversized => Reason::Oversized,
+            _ => Reason::Closed,
+        };
+        Poll::Ready(Err(AcquireError::new(reason, core.name())))
     }
 
     /// Goes on after a `take` that found too few permits: the balance was `seen`.
@@ -153,7 +195,7 @@ impl Request {
     }
 
     /// Ends a request that takes no place: it asks for no permits, is refused, or panics, as too
-    /// many permits are waited for.
+    /// many permits are waited for. But if it is the debt that is large, the request waits.
     #[cold]
     #[inline(never)]
     #[track_caller]
@@ -167,13 +209,18 @@ impl Request {
             self.stage = Stage::Refused;
             core.balance.adjust_closed(i64::from(self.permits));
             waking(|wakes| core.help_close(wakes));
-            return self.end(Stage::Refused, cx);
+            return self.end(core, Stage::Refused, cx);
         }
         if self.permits > 0 {
-            let _demand = DemandGuard { core, request: self, seen };
+            let demand = DemandGuard { core, request: self, seen };
+            if seen.is_open_to_waiters_beside(core.debt()) {
+                let waker = cx.waker().clone();
+                mem::forget(demand);
+                return self.wait_slow(core, seen, None, waker, cx);
+            }
             panic!("more than 2^59 permits are being waited for");
         }
-        self.end(Stage::Granted, cx)
+        self.end(core, Stage::Granted, cx)
     }
 
     /// Notes the result of joining, and returns the waker if the line did not take it.
@@ -214,7 +261,7 @@ impl Request {
                 let verdict = place.check();
                 self.outcome(core, verdict)
             }
-            None => self.end(self.stage, cx),
+            None => self.end(core, self.stage, cx),
         }
     }
 
@@ -242,7 +289,7 @@ impl Request {
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), AcquireError>> {
         assert!(self.stage != Stage::Over, "`Acquire` polled after completion");
-        let Some(place) = &mut self.place else { return self.say(self.stage) };
+        let Some(place) = &mut self.place else { return self.say(core, self.stage) };
         let Registered { verdict, unused, wake_now } = place.register(cx.waker());
         waking(|wakes| {
             for unused in unused {
@@ -279,7 +326,7 @@ impl Request {
             // The closer may be stopped in a waker that it took before ours.
             waking(|wakes| core.help_close(wakes));
         }
-        self.say(end)
+        self.say(core, end)
     }
 
     /// Gives up what it asked for, and releases what it has. Does nothing before the first poll

@@ -9,21 +9,30 @@ use source::{Source, word_at, words};
 
 /// The storeys, from the top. A file imports only from storeys below its own; `lib` may name all.
 /// A folder's `mod.rs` goes by the name of the folder.
-const STOREYS: [&str; 30] = [
+const STOREYS: [&str; 39] = [
     "lib",
     "poll_semaphore",
     "blocking",
     "acquire",
     "try_acquire",
+    "limit",
     "permit",
+    "builder",
+    "status",
     "semaphore",
     "core/request",
+    "core/bound",
+    "core/resize",
+    "core/counts",
     "core/budget",
     "core",
     "error",
+    "core/settings",
+    "core/limit",
     "core/balance",
     "line",
     "line/walk",
+    "line/debt",
     "line/list",
     "line/reclaim",
     "line/reclaim/hazards",
@@ -43,7 +52,8 @@ const STOREYS: [&str; 30] = [
 ];
 
 /// The only files in which the word `unsafe` may stand.
-const UNSAFE: [&str; 7] = [
+const UNSAFE: [&str; 8] = [
+    "core/settings",
     "line/cell",
     "line/cell/slot",
     "line/position",

@@ -95,9 +95,9 @@ fn an_excess_that_was_taken_is_not_owed() {
 /// A line that is not needed any more is not made.
 #[test]
 fn nothing_is_made_in_a_box_that_was_shut() {
-    let lazy = LazyBox::<Line>::new();
+    let lazy = LazyBox::<Line>::new(0);
     assert!(lazy.shut().is_none());
-    assert!(lazy.get_or_init(|| panic!("it was made")).is_none());
+    assert!(lazy.get_or_init(|_| panic!("it was made")).is_none());
 }
 
 /// Whoever comes to a semaphore whose closer was stopped at once closes it to the end.
@@ -120,7 +120,7 @@ fn anybody_closes_for_one_who_is_stopped() {
         assert!(poll(&mut sleeps, &Waker::from(count.clone())).is_pending());
         let mut waiting = Some(semaphore.acquire());
         assert!(poll(waiting.as_mut().unwrap(), Waker::noop()).is_pending());
-        semaphore.core.balance.close();
+        semaphore.core.close_balance();
         other(&semaphore, &mut waiting, &mut permit);
         assert_eq!(count.get(), 1, "it sleeps for ever");
         assert!(matches!(poll(&mut sleeps, Waker::noop()), Poll::Ready(Err(_))));
@@ -170,7 +170,7 @@ fn nobody_is_served_after_a_close_that_finds_one_leaving() {
                 for_who_stays.set(semaphore.core.balance.load().owed() == 1);
                 semaphore.add_permits(1);
                 // Whoever closes is stopped before it goes through the line.
-                semaphore.core.balance.close();
+                semaphore.core.close_balance();
             }
         };
         let came = before_step(step, between, || drop(leaves));
