@@ -57,9 +57,7 @@ impl Counts {
         shown(match self.balance.outstanding() {
             None => self.balance.free(),
             // Less than zero for a moment.
-            Some(outstanding) => {
-                self.limit.saturating_sub(outstanding.max(0).unsigned_abs())
-            }
+            Some(outstanding) => self.limit.saturating_sub(outstanding.max(0).unsigned_abs()),
         })
     }
 

@@ -167,7 +167,9 @@ impl Core {
         let rest = missing - free;
         if rest > 0 {
             // If the line is shut, the close has removed this demand with all others.
-            if let Some(found) = self.line.get_or_init(Line::with_seed).and_then(|line| line.owe(rest)) {
+            if let Some(found) =
+                self.line.get_or_init(Line::with_seed).and_then(|line| line.owe(rest))
+            {
                 taken.permits += rest;
                 taken.in_hand += found;
             }
