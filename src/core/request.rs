@@ -10,7 +10,7 @@ use core::task::{Context, Poll, Waker, ready};
 use super::Core;
 use super::balance::{Snapshot, TakeError, Withdrawn, check_permits};
 use super::budget;
-use crate::error::{AcquireError, Reason};
+use crate::error::Reason;
 use crate::line::{Joined, Place, Registered, Seen, Vacated, Verdict};
 use crate::wakes::{run_one, waking};
 
@@ -69,11 +69,7 @@ impl Request {
     /// caller has the permits and makes a guard of them.
     #[inline]
     #[track_caller]
-    pub(crate) fn poll(
-        &mut self,
-        core: &Core,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<(), AcquireError>> {
+    pub(crate) fn poll(&mut self, core: &Core, cx: &mut Context<'_>) -> Poll<Result<(), Reason>> {
         if self.stage != Stage::New {
             return self.poll_again(core, cx);
         }
@@ -82,7 +78,7 @@ impl Request {
             return self.poll_guarded(core, cx);
         }
         match core.balance.take(self.permits) {
-            Ok(()) if budget::is_due() => self.end(core, Stage::Granted, cx),
+            Ok(()) if budget::is_due() => self.end(Stage::Granted, cx),
             Ok(()) => {
                 self.stage = Stage::Over;
                 Poll::Ready(Ok(()))
@@ -95,23 +91,19 @@ impl Request {
     #[cold]
     #[inline(never)]
     #[track_caller]
-    fn poll_guarded(
-        &mut self,
-        core: &Core,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<(), AcquireError>> {
+    fn poll_guarded(&mut self, core: &Core, cx: &mut Context<'_>) -> Poll<Result<(), Reason>> {
         if core.is_oversized(self.permits) {
-            return self.end(core, Stage::Oversized, cx);
+            return self.end(Stage::Oversized, cx);
         }
         match core.take_bounded(self.permits) {
-            Ok(()) => self.end(core, Stage::Granted, cx),
+            Ok(()) => self.end(Stage::Granted, cx),
             Err(TakeError::MustWait(seen)) => self.wait(core, seen, cx),
             Err(TakeError::Refused(seen)) if seen.is_closed() => {
                 self.stage = Stage::Refused;
                 waking(|wakes| core.help_close(wakes));
-                self.end(core, Stage::Refused, cx)
+                self.end(Stage::Refused, cx)
             }
-            Err(TakeError::Refused(_)) => self.end(core, Stage::QueueFull, cx),
+            Err(TakeError::Refused(_)) => self.end(Stage::QueueFull, cx),
         }
     }
 
@@ -119,28 +111,22 @@ impl Request {
     /// the next poll.
     #[cold]
     #[inline(never)]
-    fn end(
-        &mut self,
-        core: &Core,
-        end: Stage,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<(), AcquireError>> {
+    fn end(&mut self, end: Stage, cx: &mut Context<'_>) -> Poll<Result<(), Reason>> {
         // Before the budget is asked: if it is used up, it wakes the task, which is user code.
         self.stage = end;
         ready!(budget::poll(cx));
-        self.say(core, end)
+        self.say(end)
     }
 
     /// Returns how it ended.
-    fn say(&mut self, core: &Core, end: Stage) -> Poll<Result<(), AcquireError>> {
+    fn say(&mut self, end: Stage) -> Poll<Result<(), Reason>> {
         self.stage = Stage::Over;
-        let reason = match end {
-            Stage::Granted => return Poll::Ready(Ok(())),
-            Stage::QueueFull => Reason::QueueFull,
-            Stage::Oversized => Reason::Oversized,
-            _ => Reason::Closed,
-        };
-        Poll::Ready(Err(AcquireError::new(reason, core.name())))
+        Poll::Ready(match end {
+            Stage::Granted => Ok(()),
+            Stage::QueueFull => Err(Reason::QueueFull),
+            Stage::Oversized => Err(Reason::Oversized),
+            _ => Err(Reason::Closed),
+        })
     }
 
     /// Goes on after a `take` that found too few permits: the balance was `seen`.
@@ -151,7 +137,7 @@ impl Request {
         core: &Core,
         seen: Snapshot,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<(), AcquireError>> {
+    ) -> Poll<Result<(), Reason>> {
         if self.permits == 0 || !seen.is_open_to_waiters() {
             return self.wait_for_nothing(core, seen, cx);
         }
@@ -188,7 +174,7 @@ impl Request {
         reserved: Option<Place>,
         waker: Waker,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<(), AcquireError>> {
+    ) -> Poll<Result<(), Reason>> {
         let (joined, in_hand) = core.join(seen, reserved, self.permits, Some(waker));
         let unused = self.note(joined);
         self.after_joining(core, in_hand, unused, cx)
@@ -204,12 +190,12 @@ impl Request {
         core: &Core,
         seen: Snapshot,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<(), AcquireError>> {
+    ) -> Poll<Result<(), Reason>> {
         if seen.is_closed() {
             self.stage = Stage::Refused;
             core.balance.adjust_closed(i64::from(self.permits));
             waking(|wakes| core.help_close(wakes));
-            return self.end(core, Stage::Refused, cx);
+            return self.end(Stage::Refused, cx);
         }
         if self.permits > 0 {
             let demand = DemandGuard { core, request: self, seen };
@@ -220,7 +206,7 @@ impl Request {
             }
             panic!("more than 2^59 permits are being waited for");
         }
-        self.end(core, Stage::Granted, cx)
+        self.end(Stage::Granted, cx)
     }
 
     /// Notes the result of joining, and returns the waker if the line did not take it.
@@ -246,7 +232,7 @@ impl Request {
         in_hand: u64,
         unused: Option<Waker>,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<(), AcquireError>> {
+    ) -> Poll<Result<(), Reason>> {
         waking(|wakes| {
             if in_hand > 0 {
                 core.deliver(in_hand, wakes);
@@ -261,13 +247,13 @@ impl Request {
                 let verdict = place.check();
                 self.outcome(core, verdict)
             }
-            None => self.end(core, self.stage, cx),
+            None => self.end(self.stage, cx),
         }
     }
 
     #[cold]
     #[track_caller]
-    fn poll_again(&mut self, core: &Core, cx: &mut Context<'_>) -> Poll<Result<(), AcquireError>> {
+    fn poll_again(&mut self, core: &Core, cx: &mut Context<'_>) -> Poll<Result<(), Reason>> {
         if let Some(place) = self.place.take() {
             if place.is_granted() {
                 self.stage = Stage::Over;
@@ -283,13 +269,9 @@ impl Request {
     #[cold]
     #[inline(never)]
     #[track_caller]
-    fn poll_again_slow(
-        &mut self,
-        core: &Core,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<(), AcquireError>> {
+    fn poll_again_slow(&mut self, core: &Core, cx: &mut Context<'_>) -> Poll<Result<(), Reason>> {
         assert!(self.stage != Stage::Over, "`Acquire` polled after completion");
-        let Some(place) = &mut self.place else { return self.say(core, self.stage) };
+        let Some(place) = &mut self.place else { return self.say(self.stage) };
         let Registered { verdict, unused, wake_now } = place.register(cx.waker());
         waking(|wakes| {
             for unused in unused {
@@ -303,7 +285,7 @@ impl Request {
     }
 
     /// Acts on what the place says.
-    fn outcome(&mut self, core: &Core, verdict: Verdict) -> Poll<Result<(), AcquireError>> {
+    fn outcome(&mut self, core: &Core, verdict: Verdict) -> Poll<Result<(), Reason>> {
         let end = match verdict {
             Verdict::Waiting(_) => {
                 // The closer would wake us, but may be stopped.
@@ -326,7 +308,7 @@ impl Request {
             // The closer may be stopped in a waker that it took before ours.
             waking(|wakes| core.help_close(wakes));
         }
-        self.say(core, end)
+        self.say(end)
     }
 
     /// Gives up what it asked for, and releases what it has. Does nothing before the first poll

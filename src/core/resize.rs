@@ -51,18 +51,13 @@ impl Core {
 
     /// Takes up to `n` free permits out of circulation, and says how many.
     pub(crate) fn forget_free(&self, n: usize) -> usize {
-        match self.balance.take_free(n as u64) {
-            Ok(0) => 0,
-            Ok(taken) => {
-                let lowered = self.limit.update(|limit| Some(limit.saturating_sub(taken)));
-                if lowered.is_ok_and(|before| before.is_closed()) {
-                    // The balance counts those that we took as outstanding.
-                    self.release(count(taken));
-                }
-                count(taken)
-            }
-            Err(seen) => self.forget_free_of_closed(seen, n as u64),
-        }
+        let taken = match self.balance.take_free(n as u64) {
+            Ok(0) => return 0,
+            Ok(taken) => count(taken),
+            Err(seen) => return self.forget_free_of_closed(seen, n as u64),
+        };
+        // If others have lowered the limit meanwhile, it may not fall as far.
+        self.forget_held(taken)
     }
 
     #[cold]
@@ -84,19 +79,18 @@ impl Core {
         }
     }
 
-    /// Takes `n` permits out of circulation that somebody has, and does not give back. What the
-    /// limit cannot fall any more pays debt.
-    pub(crate) fn forget_held(&self, n: usize) {
+    /// Takes `n` permits out of circulation that the caller has, and does not give back. The limit
+    /// falls by as many, which it returns. But it does not fall below 0: the rest pays debt.
+    pub(crate) fn forget_held(&self, n: usize) -> usize {
         let fall = |limit: u64| limit.min(n as u64);
-        let before = self.limit.update(|limit| Some(limit - fall(limit)));
-        let back = match before {
-            Ok(before) if !before.is_closed() => n - count(fall(before.limit())),
-            // The balance counts them as outstanding, which they are no more.
-            _ => n,
-        };
+        let (Ok(before) | Err(before)) = self.limit.update(|limit| Some(limit - fall(limit)));
+        let fallen = count(fall(before.limit()));
+        // Once closed, the balance counts them as outstanding, which they are no more.
+        let back = if before.is_closed() { n } else { n - fallen };
         if back > 0 {
             self.release(back);
         }
+        fallen
     }
 
     /// Makes the limit what `next` makes of it, which is at most [`MAX_PERMITS`], and says what it
