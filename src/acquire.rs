@@ -9,7 +9,7 @@ use core::task::{Context, Poll, ready};
 use std::sync::Arc;
 
 use crate::core::request::Request;
-use crate::error::AcquireError;
+use crate::error::{AcquireError, Reason};
 use crate::permit::{OwnedSemaphorePermit, SemaphorePermit};
 use crate::semaphore::Semaphore;
 
@@ -117,8 +117,10 @@ impl<'a> Future for Acquire<'a> {
         let this = self.get_mut();
         // Read before the balance changes, lest they be read again after it.
         let (semaphore, permits) = (this.semaphore, this.request.permits());
-        let result = ready!(this.request.poll(&semaphore.core, cx));
-        Poll::Ready(result.map(|()| SemaphorePermit::new(semaphore, permits)))
+        Poll::Ready(match ready!(this.request.poll(&semaphore.core, cx)) {
+            Ok(()) => Ok(SemaphorePermit::new(semaphore, permits)),
+            Err(reason) => Err(refused(semaphore, reason)),
+        })
     }
 }
 
@@ -133,12 +135,21 @@ impl Future for AcquireOwned {
             panic!("`AcquireOwned` polled after completion")
         };
         let result = ready!(this.request.poll(&semaphore.core, cx));
-        let semaphore = this.semaphore.take();
-        Poll::Ready(result.map(|()| match semaphore {
-            Some(semaphore) => OwnedSemaphorePermit::new(semaphore, this.request.permits()),
-            None => unreachable!("it was there a moment ago"),
-        }))
+        let Some(semaphore) = this.semaphore.take() else {
+            unreachable!("it was there a moment ago");
+        };
+        Poll::Ready(match result {
+            Ok(()) => Ok(OwnedSemaphorePermit::new(semaphore, this.request.permits())),
+            Err(reason) => Err(refused(&semaphore, reason)),
+        })
     }
+}
+
+/// The error of a request that was refused.
+#[cold]
+#[inline(never)]
+pub(crate) fn refused(semaphore: &Semaphore, reason: Reason) -> AcquireError {
+    AcquireError::new(reason, semaphore.core.name())
 }
 
 impl Drop for Acquire<'_> {

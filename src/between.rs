@@ -7,6 +7,7 @@ use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 use std::sync::Arc;
 
+use crate::acquire::refused;
 use crate::core::request::between::Between;
 use crate::error::{AcquireError, TryAcquireError};
 use crate::permit::{OwnedSemaphorePermit, SemaphorePermit};
@@ -109,7 +110,10 @@ impl<'a> Future for AcquireBetween<'a> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
         let result = ready!(this.request.poll(&this.semaphore.core, cx));
-        Poll::Ready(result.map(|permits| SemaphorePermit::new(this.semaphore, permits)))
+        Poll::Ready(match result {
+            Ok(permits) => Ok(SemaphorePermit::new(this.semaphore, permits)),
+            Err(reason) => Err(refused(this.semaphore, reason)),
+        })
     }
 }
 
@@ -123,11 +127,13 @@ impl Future for AcquireBetweenOwned {
             panic!("`AcquireBetweenOwned` polled after completion")
         };
         let result = ready!(this.request.poll(&semaphore.core, cx));
-        let semaphore = this.semaphore.take();
-        Poll::Ready(result.map(|permits| match semaphore {
-            Some(semaphore) => OwnedSemaphorePermit::new(semaphore, permits),
-            None => unreachable!("it was there a moment ago"),
-        }))
+        let Some(semaphore) = this.semaphore.take() else {
+            unreachable!("it was there a moment ago")
+        };
+        Poll::Ready(match result {
+            Ok(permits) => Ok(OwnedSemaphorePermit::new(semaphore, permits)),
+            Err(reason) => Err(refused(&semaphore, reason)),
+        })
     }
 }
 

@@ -3,10 +3,11 @@
 use core::error::Error;
 use core::fmt;
 
-/// The semaphore was [closed](crate::Semaphore::close) before the permits were granted.
+/// Why a request was refused.
 ///
-/// Returned by the `acquire` futures and by the `blocking_acquire` methods. If the semaphore is never
-/// closed, it never occurs.
+/// Returned by the `acquire` futures and by the `blocking_acquire` methods. A semaphore that was made by
+/// [`Semaphore::new`](crate::Semaphore::new) refuses only after it was [closed](crate::Semaphore::close). One
+/// with a bounded line ([`Builder`](crate::Builder)) may refuse for other reasons.
 ///
 /// # Examples
 ///
@@ -18,21 +19,104 @@ use core::fmt;
 /// let semaphore = Semaphore::new(1);
 /// semaphore.close();
 /// let error = semaphore.acquire().await.unwrap_err();
+/// assert!(error.is_closed());
 /// assert_eq!(error.to_string(), "semaphore closed");
 /// # }
 /// ```
 #[derive(Debug)]
-pub struct AcquireError(());
+pub struct AcquireError {
+    reason: Reason,
+    name: Option<&'static str>,
+}
+
+/// What an [`AcquireError`] says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reason {
+    Closed,
+    QueueFull,
+    Oversized,
+}
 
 impl AcquireError {
-    pub(crate) const fn closed() -> Self {
-        Self(())
+    /// By the semaphore called `name`.
+    pub(crate) const fn new(reason: Reason, name: Option<&'static str>) -> Self {
+        Self { reason, name }
+    }
+
+    /// Returns whether the semaphore was [closed](crate::Semaphore::close) before the permits were
+    /// granted.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use semafair::Semaphore;
+    ///
+    /// let semaphore = Semaphore::new(0);
+    /// semaphore.close();
+    /// assert!(semaphore.acquire().await.unwrap_err().is_closed());
+    /// # }
+    /// ```
+    #[must_use]
+    pub const fn is_closed(&self) -> bool {
+        matches!(self.reason, Reason::Closed)
+    }
+
+    /// Returns whether too many permits were waited for already: more than
+    /// [`Builder::queue_limit`](crate::Builder::queue_limit) allows.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use semafair::Semaphore;
+    ///
+    /// let semaphore = Semaphore::builder(0).queue_limit(0).build();
+    /// let error = semaphore.acquire().await.unwrap_err();
+    /// assert!(error.is_queue_full());
+    /// assert_eq!(error.to_string(), "semaphore queue full");
+    /// # }
+    /// ```
+    #[must_use]
+    pub const fn is_queue_full(&self) -> bool {
+        matches!(self.reason, Reason::QueueFull)
+    }
+
+    /// Returns whether the request was for more permits than existed, and the semaphore was told to
+    /// refuse such requests by [`Builder::fail_oversized`](crate::Builder::fail_oversized).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use semafair::Semaphore;
+    ///
+    /// let semaphore = Semaphore::builder(2).fail_oversized().build();
+    /// let error = semaphore.acquire_many(3).await.unwrap_err();
+    /// assert!(error.is_oversized());
+    /// assert_eq!(error.to_string(), "request exceeds the limit of the semaphore");
+    /// # }
+    /// ```
+    #[must_use]
+    pub const fn is_oversized(&self) -> bool {
+        matches!(self.reason, Reason::Oversized)
     }
 }
 
 impl fmt::Display for AcquireError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("semaphore closed")
+        let (before, after) = match self.reason {
+            Reason::Closed => ("semaphore", " closed"),
+            Reason::QueueFull => ("semaphore", " queue full"),
+            Reason::Oversized => ("request exceeds the limit of the semaphore", ""),
+        };
+        match self.name {
+            None => write!(f, "{before}{after}"),
+            Some(name) => write!(f, "{before} `{name}`{after}"),
+        }
     }
 }
 
@@ -71,3 +155,33 @@ impl fmt::Display for TryAcquireError {
 }
 
 impl Error for TryAcquireError {}
+
+/// More permits would exist than [`Semaphore::MAX_PERMITS`](crate::Semaphore::MAX_PERMITS).
+///
+/// Returned by [`Semaphore::try_add_permits`](crate::Semaphore::try_add_permits).
+///
+/// # Examples
+///
+/// ```
+/// use semafair::Semaphore;
+///
+/// let semaphore = Semaphore::new(Semaphore::MAX_PERMITS);
+/// let error = semaphore.try_add_permits(1).unwrap_err();
+/// assert_eq!(error.to_string(), "too many permits");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooManyPermitsError(());
+
+impl TooManyPermitsError {
+    pub(crate) const fn new() -> Self {
+        Self(())
+    }
+}
+
+impl fmt::Display for TooManyPermitsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("too many permits")
+    }
+}
+
+impl Error for TooManyPermitsError {}

@@ -31,6 +31,8 @@
 //!   [`enqueue`](Acquire::enqueue) one takes its place before it is polled.
 //! - [`AcquireBetween`] takes as many permits as there are, and [`Run`] runs a future under permits.
 //! - [`CloseOnDrop`] closes the semaphore when its owner is gone.
+//! - [`Semaphore::set_limit`] changes how many permits exist, [`Semaphore::builder`] makes a semaphore whose line is
+//!   bounded, and [`Semaphore::status`] shows what is going on.
 //! - [`PollSemaphore`] is for futures and services that are written by hand.
 //! - [`AcquireError`], [`TryAcquireError`] and [`AcquireTimeoutError`] say why there is no permit.
 //!
@@ -47,14 +49,17 @@
 mod acquire;
 mod between;
 mod blocking;
+mod builder;
 mod close_on_drop;
 mod core;
 mod error;
+mod limit;
 mod line;
 mod permit;
 mod poll_semaphore;
 mod run;
 mod semaphore;
+mod status;
 mod sync;
 mod try_acquire;
 mod wakes;
@@ -62,12 +67,14 @@ mod wakes;
 pub use self::acquire::{Acquire, AcquireOwned};
 pub use self::between::{AcquireBetween, AcquireBetweenOwned};
 pub use self::blocking::timeout::AcquireTimeoutError;
+pub use self::builder::Builder;
 pub use self::close_on_drop::{CloseOnDrop, CloseOnDropOwned};
-pub use self::error::{AcquireError, TryAcquireError};
+pub use self::error::{AcquireError, TooManyPermitsError, TryAcquireError};
 pub use self::permit::{OwnedSemaphorePermit, SemaphorePermit};
 pub use self::poll_semaphore::PollSemaphore;
 pub use self::run::Run;
 pub use self::semaphore::Semaphore;
+pub use self::status::Status;
 
 /// The examples of the README, which run as tests.
 #[cfg(doctest)]

@@ -16,10 +16,6 @@ use crate::semaphore::Semaphore;
 /// are woken nevertheless, all permits are accounted for, and then the panic comes out; it is swallowed if the
 /// thread was panicking already.
 ///
-/// Dropping it also panics if more than [`Semaphore::MAX_PERMITS`] permits would be free, which can happen where
-/// permits were added while others were held. The permits of this guard are lost then. In a
-/// thread that is panicking already, that ends the process.
-///
 /// # Examples
 ///
 /// ```
@@ -52,10 +48,6 @@ pub struct SemaphorePermit<'a> {
 /// are woken nevertheless, all permits are accounted for, and then the panic comes out; it is swallowed if the
 /// thread was panicking already.
 ///
-/// Dropping it also panics if more than [`Semaphore::MAX_PERMITS`] permits would be free, which can happen where
-/// permits were added while others were held. The permits of this guard are lost then. In a
-/// thread that is panicking already, that ends the process.
-///
 /// # Examples
 ///
 /// ```
@@ -86,8 +78,16 @@ macro_rules! guard {
                 Self { semaphore, permits: permits as usize }
             }
 
+            /// The same, of so many that a request could not ask for them.
+            pub(crate) fn with_permits(semaphore: $holder, permits: usize) -> Self {
+                Self { semaphore, permits }
+            }
+
             /// Drops the guard without giving its permits back: the semaphore has fewer from now on.
             ///
+            /// The [limit](Semaphore::limit) falls by as many. If the semaphore is in
+            /// [debt](Semaphore::set_limit) and the limit cannot fall so far, as it would be below 0, the
+            /// rest pays for the debt.
             /// [`Semaphore::add_permits`] is the reverse.
             ///
             /// # Examples
@@ -103,7 +103,10 @@ macro_rules! guard {
             /// ```
             #[inline]
             pub fn forget(mut self) {
-                self.permits = 0;
+                let permits = mem::take(&mut self.permits);
+                if permits > 0 {
+                    self.semaphore.core.forget_held(permits);
+                }
             }
 
             /// Takes over the permits of another guard of the same semaphore.

@@ -1,7 +1,5 @@
 //! The semaphore: its contract, and its counts.
 
-use core::fmt;
-
 use crate::core::Core;
 use crate::core::balance::{self, check_permits};
 use crate::sync::const_fn;
@@ -103,9 +101,8 @@ pub struct Semaphore {
 impl Semaphore {
     /// The most permits that a semaphore can have: `usize::MAX >> 3`.
     ///
-    /// A call that would exceed it panics before anything has changed. There is one exception: if
-    /// permits were added while others were held, so that the drop of a guard exceeds it, that drop panics
-    /// and the permits of the guard are lost.
+    /// It bounds the [limit](Self::limit). A call that would raise the limit above it panics before anything has
+    /// changed.
     pub const MAX_PERMITS: usize = balance::MAX_PERMITS;
 
     const_fn! {
@@ -169,50 +166,7 @@ impl Semaphore {
     /// ```
     #[must_use]
     pub fn available_permits(&self) -> usize {
-        usize::try_from(self.core.balance.load().free()).unwrap_or(usize::MAX)
-    }
-
-    /// Adds `n` new permits, and wakes the waiters that have all they asked for by that.
-    ///
-    /// # Panics
-    ///
-    /// - If more than [`MAX_PERMITS`](Self::MAX_PERMITS) permits would be free. Nothing has changed then.
-    /// - If a waker panics. All permits were added then, and all other waiters were woken.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use semafair::Semaphore;
-    ///
-    /// let semaphore = Semaphore::new(3);
-    /// semaphore.add_permits(2);
-    /// assert_eq!(semaphore.available_permits(), 5);
-    /// ```
-    #[track_caller]
-    pub fn add_permits(&self, n: usize) {
-        if let Err(overflow) = self.core.add(n) {
-            overflow.panic(n);
-        }
-    }
-
-    /// Takes up to `n` free permits away for good, and returns how many it took.
-    ///
-    /// Only free permits are taken, so it takes none while somebody waits. For permits in a guard there
-    /// is [`SemaphorePermit::forget`](crate::SemaphorePermit::forget).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use semafair::Semaphore;
-    ///
-    /// let semaphore = Semaphore::new(3);
-    /// assert_eq!(semaphore.forget_permits(2), 2);
-    /// assert_eq!(semaphore.forget_permits(2), 1);
-    /// assert_eq!(semaphore.available_permits(), 0);
-    /// ```
-    #[allow(clippy::must_use_candidate, reason = "tokio's is not, and code moves over unchanged")]
-    pub fn forget_permits(&self, n: usize) -> usize {
-        self.core.balance.forget(n)
+        self.core.available()
     }
 
     /// Closes the semaphore: it grants no more permits, and all waiters are woken and get an error.
@@ -263,14 +217,5 @@ impl Semaphore {
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.core.is_closed()
-    }
-}
-
-impl fmt::Debug for Semaphore {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Semaphore")
-            .field("available_permits", &self.available_permits())
-            .field("closed", &self.is_closed())
-            .finish_non_exhaustive()
     }
 }

@@ -64,7 +64,11 @@ async fn minute() {
     let samples = samples.borrow();
     plot("The limit", &samples, |sample| sample.limit);
     plot("Calls at once", &samples, |sample| sample.calls);
-    println!("{} calls were answered, and {} failed.", service.answered.get(), service.failed.get());
+    println!(
+        "{} calls were answered, and {} failed.",
+        service.answered.get(),
+        service.failed.get()
+    );
     let late = samples.iter().filter(|sample| sample.second > 51.0);
     assert!(late.map(|sample| sample.calls).all(|calls| calls <= 3), "the ceiling did not hold");
 }
@@ -152,7 +156,8 @@ async fn sample(
 }
 
 fn plot(title: &str, samples: &[Sample], value: impl Fn(&Sample) -> usize) {
-    let points: Vec<_> = samples.iter().map(|sample| (sample.second, value(sample) as f32)).collect();
+    let points: Vec<_> =
+        samples.iter().map(|sample| (sample.second, value(sample) as f32)).collect();
     println!("\n{title}, over {MINUTE} seconds:");
     Chart::new_with_y_range(120, 40, 0.0, MINUTE, 0.0, CEILING as f32)
         .lineplot(&Shape::Steps(&points))

@@ -1,16 +1,20 @@
 //! The one word that every acquire and release changes: how many permits are free, or owed.
 //!
 //! ```text
-//!   -12      -8         -3    -1     0          4          8    times 2^59
-//!    |. closed, free .|..|.....|.owed.|.. free ..|..........|
+//!   -64          -24 -23 -21            0               16      times 2^57
+//!    |. outstanding .|.|...|... owed ....|.... free .....|
+//!          (closed)                 (open)
 //! ```
 //!
-//! Zero or more is the number of free permits. Below zero is the number of units that waiters have
-//! asked for and that are not on their way yet (I1 in `line/README.md`). Closing subtracts 12 times
-//! 2^59, so that one signed comparison tells a plain success from everything else, closed included.
+//! While open, zero or more is the number of free permits. Below zero is the number of units that
+//! were asked for and that are not on their way yet, by waiters or as debt (I1 in
+//! `line/README.md`).
 //!
-//! Once closed, the word is a signed count: nobody waits any more, and nothing is owed. It is
-//! below the closed zero while a refused acquire has not put back what it took.
+//! Once closed, nobody waits any more, and nothing is free to be taken. The word then counts the
+//! outstanding permits, downwards from the closed zero, whatever the limit is: the release of the
+//! last one brings it back there. It is lower by what a refused acquire has not put back yet. All
+//! closed words are far below all open ones, so that one signed comparison tells a plain success
+//! from everything else.
 
 mod between;
 
@@ -18,20 +22,20 @@ use core::fmt;
 
 use crate::sync::{AcqRel, Acquire, AtomicI64, Relaxed, const_fn, seeded};
 
-/// What closing subtracts.
-const CLOSED: i64 = 12 << 59;
-/// Below this the word is closed. Neither an open nor a closed word reaches it. The highest closed
-/// word is -4 times 2^59: as many permits are free as there can be, and as many again were released
-/// that are too many.
-const CLOSED_BELOW: i64 = -(3 << 59);
-/// An acquire that finds more units owed than this panics. To get from here to [`CLOSED_BELOW`],
-/// 2^28 requests of the largest size would have to subtract at the same instant.
-const MOST_OWED: i64 = 1 << 59;
+/// The closed zero lies so far below the open one.
+const CLOSED: i64 = 24 << 57;
+/// Below this the word is closed. Neither an open nor a closed word reaches it.
+const CLOSED_BELOW: i64 = -(23 << 57);
+/// Below this nobody may ask for more: the waiters together ask for [`MOST_OWED`] at most, and the
+/// debt is [`MAX_PERMITS`] at most, unless several threads lower the limit at the same instant. To
+/// get from here to [`CLOSED_BELOW`], 2^26 requests of the largest size would have to subtract at
+/// the same instant.
+const FLOOR: i64 = -(21 << 57);
+/// An acquire panics if it finds that waiters have asked for more units than this.
+pub(crate) const MOST_OWED: i64 = 4 << 57;
 
 /// The most permits there can be: tokio's limit, so that code moves over unchanged.
 pub(crate) const MAX_PERMITS: usize = usize::MAX >> 3;
-#[expect(clippy::cast_possible_wrap, reason = "at most 2^61 - 1")]
-const MAX: i64 = MAX_PERMITS as i64;
 
 /// What tokio says, number included; a `const` panic cannot format one.
 const TOO_MANY: &str = match usize::BITS {
@@ -63,6 +67,12 @@ fn signed(n: usize) -> i64 {
     n
 }
 
+/// Converts a sum of a few counts of permits.
+#[expect(clippy::cast_possible_wrap, reason = "far below 2^63")]
+pub(crate) const fn signed_sum(n: u64) -> i64 {
+    n as i64
+}
+
 /// What the word said at one instant.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Snapshot(i64);
@@ -74,49 +84,53 @@ impl Snapshot {
         self.0 < CLOSED_BELOW
     }
 
-    /// Free permits; negative: units owed.
-    fn count(self) -> i64 {
-        if self.is_closed() { self.0 + CLOSED } else { self.0 }
-    }
-
-    /// How many permits were free.
+    /// How many permits were free, if it was open.
     pub(crate) fn free(self) -> u64 {
-        self.count().max(0).unsigned_abs()
+        self.0.max(0).unsigned_abs()
     }
 
-    /// How many units waiters had asked for that were not on their way yet.
+    /// How many units were asked for and not on their way yet, if it was open.
     pub(crate) fn owed(self) -> u64 {
         if self.0 < 0 && !self.is_closed() { self.0.unsigned_abs() } else { 0 }
     }
 
-    /// Whether a waiter may be added: the semaphore is open, and so little is owed that one more
-    /// waiter cannot take the word out of its range.
+    /// How many permits were outstanding, if it was closed. Less than zero for a moment if units
+    /// that are to vanish came back first.
+    pub(crate) fn outstanding(self) -> Option<i64> {
+        if self.is_closed() { Some(-(self.0 + CLOSED)) } else { None }
+    }
+
+    /// Whether a waiter may be added, without a look at the debt: the semaphore is open, and little
+    /// is owed.
     #[inline]
     pub(crate) fn is_open_to_waiters(self) -> bool {
         self.0 >= -MOST_OWED
+    }
+
+    /// The same, where `debt` of the units owed are not for waiters.
+    pub(crate) fn is_open_to_waiters_beside(self, debt: u64) -> bool {
+        let waited_for = self.owed().saturating_sub(debt);
+        self.0 >= FLOOR && waited_for <= MOST_OWED.unsigned_abs()
     }
 }
 
 impl fmt::Debug for Snapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Snapshot")
-            .field("count", &self.count())
-            .field("closed", &self.is_closed())
+            .field("free", &self.free())
+            .field("owed", &self.owed())
+            .field("outstanding_if_closed", &self.outstanding())
             .finish()
     }
 }
 
-/// A release would take the balance above [`MAX_PERMITS`]. Nothing has changed.
+/// Why [`Balance::take_if`] did not grant.
 #[derive(Debug)]
-pub(crate) struct Overflow;
-
-impl Overflow {
-    /// Panics, after `n` permits could not be added.
-    #[cold]
-    #[track_caller]
-    pub(crate) fn panic(self, n: usize) -> ! {
-        panic!("number of added permits ({n}) would overflow MAX_PERMITS ({MAX_PERMITS})")
-    }
+pub(crate) enum TakeError {
+    /// The units are asked for, and the caller must join the line.
+    MustWait(Snapshot),
+    /// The semaphore was closed, or the caller did not agree to wait. Nothing was done.
+    Refused(Snapshot),
 }
 
 /// What [`Balance::withdraw`] did.
@@ -140,8 +154,8 @@ pub(crate) struct Balance(AtomicI64);
 
 impl Balance {
     const_fn! {
-        /// With the given number of free permits: at most [`MAX_PERMITS`], which the caller has
-        /// checked.
+        /// With the given number of free permits, which the caller has checked: at most
+        /// [`MAX_PERMITS`].
         #[expect(clippy::cast_possible_wrap, reason = "at most 2^61 - 1")]
         pub(crate) const fn new(permits: usize) -> Self {
             Self(AtomicI64::new(permits as i64))
@@ -199,8 +213,31 @@ impl Balance {
         }
     }
 
-    /// Gives `n` permits back. `Err` if the caller has more to do: the semaphore was closed, units
-    /// were owed to waiters, or there are too many permits (see [`Balance::overflows`]).
+    /// The same, for a semaphore whose line is bounded. `decide` says whether the request may wait
+    /// if too few permits are free; if not, nothing was done.
+    ///
+    /// ```text
+    /// count -> count - n     if open, and count >= n or `decide` agrees
+    /// ```
+    pub(crate) fn take_if(
+        &self,
+        n: u32,
+        decide: impl Fn(Snapshot) -> bool,
+    ) -> Result<(), TakeError> {
+        let n = i64::from(n);
+        let next = |seen: Snapshot| {
+            let takes = !seen.is_closed() && (seen.0 >= n || decide(seen));
+            takes.then_some(seen.0 - n)
+        };
+        match self.update(next) {
+            Ok(seen) if seen.0 >= n => Ok(()),
+            Ok(seen) => Err(TakeError::MustWait(seen)),
+            Err(seen) => Err(TakeError::Refused(seen)),
+        }
+    }
+
+    /// Gives `n` permits back. `Err` if the caller has more to do: the semaphore was closed, or
+    /// units were owed.
     ///
     /// ```text
     /// count -> count + n
@@ -217,37 +254,39 @@ impl Balance {
             // serves.
             self.0.fetch_add(n, AcqRel)
         };
-        #[expect(clippy::cast_sign_loss, reason = "one comparison: neither negative nor too many")]
-        let plain = old as u64 <= (MAX - n) as u64;
-        if plain { Ok(()) } else { Err(Snapshot(old)) }
+        if old >= 0 { Ok(()) } else { Err(Snapshot(old)) }
     }
 
-    /// Whether adding `n` permits to `before` makes too many.
-    pub(crate) fn overflows(before: Snapshot, n: usize) -> bool {
-        before.count() > MAX - signed(n)
-    }
-
-    /// Adds `n` new permits, unless that makes too many.
-    pub(crate) fn add(&self, n: usize) -> Result<Snapshot, Overflow> {
-        if n > MAX_PERMITS {
-            return Err(Overflow);
-        }
-        let added = |seen: Snapshot| {
-            if Self::overflows(seen, n) { None } else { Some(seen.0 + signed(n)) }
-        };
-        self.update(added).map_err(|_| Overflow)
-    }
-
-    /// Takes up to `n` free permits out of circulation and says how many.
-    pub(crate) fn forget(&self, n: usize) -> usize {
-        // More can be free only after a `give` of too many, which is about to panic.
-        let n = n.min(MAX_PERMITS);
-        let taken = |seen: Snapshot| usize::try_from(seen.free()).unwrap_or(usize::MAX).min(n);
-        let forgotten = self.update(|seen| match taken(seen) {
+    /// Takes up to `n` free permits, for good, and says how many. `Err` if closed.
+    ///
+    /// ```text
+    /// count -> count - min(n, count)     if open and count > 0
+    /// ```
+    pub(crate) fn take_free(&self, n: u64) -> Result<u64, Snapshot> {
+        let taken = |seen: Snapshot| seen.free().min(n);
+        let next = |seen: Snapshot| match taken(seen) {
             0 => None,
-            taken => Some(seen.0 - signed(taken)),
-        });
-        forgotten.map_or(0, taken)
+            taken => Some(seen.0 - signed_sum(taken)),
+        };
+        match self.update(next) {
+            Ok(seen) => Ok(taken(seen)),
+            Err(seen) if seen.is_closed() => Err(seen),
+            Err(_) => Ok(0),
+        }
+    }
+
+    /// Asks for `n` permits that are to vanish. Those that are free are taken, and the rest is owed
+    /// from now on: the caller adds it to the debt.
+    ///
+    /// ```text
+    /// count -> count - n     if open, and not too much is owed
+    /// ```
+    pub(crate) fn take_off(&self, n: u64) -> Result<Snapshot, Snapshot> {
+        self.update(|seen| {
+            // No overflow: neither is beyond 2^63 - 2^57.
+            let to = seen.0 - signed_sum(n);
+            (!seen.is_closed() && to >= FLOOR).then_some(to)
+        })
     }
 
     /// Removes a demand of `missing` units, for a waiter that leaves.
@@ -278,21 +317,23 @@ impl Balance {
         }
     }
 
-    /// Closes, and removes all demand.
+    /// Closes, and removes all demand, if the word is still as it was `seen`. From now on it counts
+    /// the outstanding permits: those of `all` that are not free.
     ///
     /// ```text
-    /// count -> closed, max(count, 0)     if open
+    /// count -> closed, max(count, 0) - all     if open
     /// ```
-    pub(crate) fn close(&self) {
-        let closed = |seen: Snapshot| {
-            if seen.is_closed() { None } else { Some(seen.0.max(0) - CLOSED) }
-        };
-        // `Err`: it was closed before.
-        let _closed = self.update(closed);
+    pub(crate) fn close(&self, seen: Snapshot, all: i64) -> Result<(), Snapshot> {
+        let to = seen.0.max(0) - all - CLOSED;
+        // ORDERING: AcqRel, as in `update`. Failure: Acquire, as `load`.
+        match self.0.compare_exchange_weak(seen.0, to, AcqRel, Acquire) {
+            Ok(_) => Ok(()),
+            Err(now) => Err(Snapshot(now)),
+        }
     }
 
-    /// Adds to the count of a closed semaphore. Negative if units that were counted as free never
-    /// came.
+    /// Adds to the word of a closed semaphore: so many fewer permits are outstanding. Negative if
+    /// units that counted as free never came.
     pub(crate) fn adjust_closed(&self, units: i64) {
         if units != 0 {
             // ORDERING: AcqRel, as in `give`.

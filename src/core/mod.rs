@@ -1,15 +1,22 @@
 //! What is below the public type: the balance and the line, and how permits go between them.
 
 pub(crate) mod balance;
+mod bound;
 mod budget;
+mod counts;
+mod limit;
 pub(crate) mod request;
+mod resize;
+pub(crate) mod settings;
 
 #[cfg(test)]
 pub(crate) mod tests;
 
 use core::task::Waker;
 
-use self::balance::{Balance, Overflow, Snapshot};
+use self::balance::{Balance, Snapshot, signed_sum};
+use self::limit::Limit;
+use self::settings::{Name, Settings};
 use crate::line::{Completed, Joined, Line, Place};
 use crate::sync::const_fn;
 use crate::sync::lazy_box::LazyBox;
@@ -18,15 +25,42 @@ use crate::wakes::{Wakes, run_one, waking};
 /// A semaphore without its public face.
 pub(crate) struct Core {
     pub(crate) balance: Balance,
-    /// Made when a request first has to wait.
+    /// How many permits exist.
+    pub(crate) limit: Limit,
+    /// Made when a request first has to wait. Until then the [`Settings`] stand in its place.
     pub(crate) line: LazyBox<Line>,
+    name: Name,
 }
 
 impl Core {
     const_fn! {
         /// With the given number of permits, which the caller has checked.
         pub(crate) const fn new(permits: usize) -> Self {
-            Self { balance: Balance::new(permits), line: LazyBox::new() }
+            Self {
+                balance: Balance::new(permits),
+                limit: Limit::new(permits, false, false),
+                line: LazyBox::new(Settings::DEFAULT.word()),
+                name: Name::NONE,
+            }
+        }
+    }
+
+    const_fn! {
+        /// With `permits` of which `acquired` are taken, which the caller has checked.
+        pub(crate) const fn build(
+            permits: usize,
+            acquired: usize,
+            queue_limit: Option<usize>,
+            fail_oversized: bool,
+            name: Option<&'static str>,
+        ) -> Self {
+            let settings = Settings::new(queue_limit, name);
+            Self {
+                balance: Balance::new(permits - acquired),
+                limit: Limit::new(permits, settings.is_bounded(), fail_oversized),
+                line: LazyBox::new(settings.word()),
+                name: Name::new(name),
+            }
         }
     }
 
@@ -35,11 +69,18 @@ impl Core {
         self.balance.load().is_closed()
     }
 
-    /// Adds `n` new permits, and wakes the waiters that are served by them.
-    pub(crate) fn add(&self, n: usize) -> Result<(), Overflow> {
-        let seen = self.balance.add(n)?;
-        self.release_slow(seen, n);
-        Ok(())
+    /// What was settled when the semaphore was made.
+    fn settings(&self) -> Settings {
+        Settings::of(self.line.get_or_seed().map_or_else(|seed| seed, Line::seed))
+    }
+
+    pub(crate) fn name(&self) -> Option<&'static str> {
+        self.name.get(self.settings())
+    }
+
+    /// How many units vanish before a waiter gets one.
+    pub(crate) fn debt(&self) -> u64 {
+        self.line.get().map_or(0, Line::debt)
     }
 
     /// Gives back `n` permits, and wakes the waiters that are served by them.
@@ -61,9 +102,8 @@ impl Core {
         }
     }
 
-    /// The rest of a release that does more than serve one waiter: it serves several or none, finds
-    /// too many permits, or goes on with a close. It is out of line, as it has a batch of wakers on
-    /// its stack.
+    /// The rest of a release that does more than serve one waiter: it serves several or none, pays
+    /// a debt, or goes on with a close. It is out of line, as it has a batch of wakers on its stack.
     #[cold]
     #[inline(never)]
     fn release_to_many(&self, seen: Snapshot, n: usize) {
@@ -78,22 +118,23 @@ impl Core {
             wakes.make_room();
         }
         if permits > 0 {
-            if let Err(seen) = self.balance.give(permits as usize) {
-                self.settle(seen, permits as usize, wakes);
-            }
+            self.release_beside(permits as usize, wakes);
         }
     }
 
-    /// Does what an addition of `n` permits owes, if it found the balance as `seen`: deliver, undo
-    /// an overflow, or help with a close.
+    /// Gives back `n` permits. The last waiters served are woken later, by `wakes`.
+    fn release_beside(&self, n: usize, wakes: &mut Wakes) {
+        if let Err(seen) = self.balance.give(n) {
+            self.settle(seen, n, wakes);
+        }
+    }
+
+    /// Does what an addition of `n` permits owes, if it found the balance as `seen`: deliver, or
+    /// help with a close.
     fn settle(&self, seen: Snapshot, n: usize, wakes: &mut Wakes) {
         let units = seen.owed().min(n as u64);
         if units > 0 {
             self.deliver(units, wakes);
-        } else if Balance::overflows(seen, n) {
-            // Take back only permits that are still free.
-            self.balance.forget(n);
-            Overflow.panic(n);
         } else if seen.is_closed() {
             self.help_close(wakes);
         }
@@ -102,7 +143,7 @@ impl Core {
     /// Delivers units that are owed. If the line is shut, units that nobody waits for are counted
     /// as free.
     pub(crate) fn deliver(&self, units: u64, wakes: &mut Wakes) {
-        let back = match self.line.get_or_init(Line::new) {
+        let back = match self.line.get_or_init(Line::with_seed) {
             Some(line) => line.deliver(units, wakes),
             None => units,
         };
@@ -124,7 +165,7 @@ impl Core {
         units: u32,
         waker: Option<Waker>,
     ) -> (Joined, u64) {
-        let (joined, over) = match self.line.get_or_init(Line::new) {
+        let (joined, over) = match self.line.get_or_init(Line::with_seed) {
             Some(line) => line.join(reserved, units, waker),
             None => (Joined::Shut(waker), 0),
         };
@@ -133,10 +174,36 @@ impl Core {
 
     /// Closes, and wakes all waiters.
     pub(crate) fn close(&self) {
-        self.balance.close();
+        self.void_demand();
         if let Some(line) = self.line.shut() {
             waking(|wakes| self.void_all(line, wakes));
         }
+    }
+
+    /// Makes all demand void, and lets the balance count outstanding permits from now on.
+    ///
+    /// The limit and the debt are read before the balance is closed. If they change in between,
+    /// what the balance says is corrected afterwards. A change of the limit that comes before
+    /// [`Limit::close`] makes the same change in the balance, as on an open semaphore.
+    fn void_demand(&self) {
+        if let Some(all) = self.close_balance() {
+            let written_off = self.line.shut().map_or(0, Line::write_off);
+            self.balance.adjust_closed(all - signed_sum(self.limit.close() + written_off));
+        }
+    }
+
+    /// The first step of a close. Says how many permits it found, the debt included; `None` if it
+    /// was closed before.
+    pub(crate) fn close_balance(&self) -> Option<i64> {
+        let mut seen = self.balance.load();
+        while !seen.is_closed() {
+            let all = signed_sum(self.limit.load().limit() + self.debt());
+            match self.balance.close(seen, all) {
+                Ok(()) => return Some(all),
+                Err(now) => seen = now,
+            }
+        }
+        None
     }
 
     /// Goes on with a close until all waiters are refused, as the thread that began it may be

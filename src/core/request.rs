@@ -11,9 +11,9 @@ use core::mem;
 use core::task::{Context, Poll, Waker, ready};
 
 use super::Core;
-use super::balance::{Snapshot, Withdrawn, check_permits};
+use super::balance::{Snapshot, TakeError, Withdrawn, check_permits};
 use super::budget;
-use crate::error::AcquireError;
+use crate::error::Reason;
 use crate::line::{Joined, Place, Registered, Seen, Vacated, Verdict};
 use crate::wakes::{run_one, waking};
 
@@ -27,8 +27,12 @@ enum Stage {
     Waiting,
     /// It has its permits, but has not returned them yet.
     Granted,
-    /// It was refused, but has not said so yet.
+    /// It was refused, as the semaphore is closed, but has not said so yet.
     Refused,
+    /// It was refused, as the line is full, but has not said so yet.
+    QueueFull,
+    /// It was refused, as it asks for more than the limit, but has not said so yet.
+    Oversized,
     /// It has returned `Ready`.
     Over,
 }
@@ -68,15 +72,14 @@ impl Request {
     /// caller has the permits and makes a guard of them.
     #[inline]
     #[track_caller]
-    pub(crate) fn poll(
-        &mut self,
-        core: &Core,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<(), AcquireError>> {
+    pub(crate) fn poll(&mut self, core: &Core, cx: &mut Context<'_>) -> Poll<Result<(), Reason>> {
         if self.stage != Stage::New {
             return self.poll_again(core, cx);
         }
         check_permits(self.permits as usize);
+        if core.limit.is_guarded() {
+            return self.poll_guarded(core, cx);
+        }
         match core.balance.take(self.permits) {
             Ok(()) if budget::is_due() => self.end(Stage::Granted, cx),
             Ok(()) => {
@@ -87,11 +90,31 @@ impl Request {
         }
     }
 
+    /// The first poll on a semaphore that may refuse a request.
+    #[cold]
+    #[inline(never)]
+    #[track_caller]
+    fn poll_guarded(&mut self, core: &Core, cx: &mut Context<'_>) -> Poll<Result<(), Reason>> {
+        if core.is_oversized(self.permits) {
+            return self.end(Stage::Oversized, cx);
+        }
+        match core.take_bounded(self.permits) {
+            Ok(()) => self.end(Stage::Granted, cx),
+            Err(TakeError::MustWait(seen)) => self.wait(core, seen, cx),
+            Err(TakeError::Refused(seen)) if seen.is_closed() => {
+                self.stage = Stage::Refused;
+                waking(|wakes| core.help_close(wakes));
+                self.end(Stage::Refused, cx)
+            }
+            Err(TakeError::Refused(_)) => self.end(Stage::QueueFull, cx),
+        }
+    }
+
     /// Ends without a wait, as granted or refused. If the task must yield first, this is kept for
     /// the next poll.
     #[cold]
     #[inline(never)]
-    fn end(&mut self, end: Stage, cx: &mut Context<'_>) -> Poll<Result<(), AcquireError>> {
+    fn end(&mut self, end: Stage, cx: &mut Context<'_>) -> Poll<Result<(), Reason>> {
         // Before the budget is asked: if it is used up, it wakes the task, which is user code.
         self.stage = end;
         ready!(budget::poll(cx));
@@ -99,9 +122,14 @@ impl Request {
     }
 
     /// Returns how it ended.
-    fn say(&mut self, end: Stage) -> Poll<Result<(), AcquireError>> {
+    fn say(&mut self, end: Stage) -> Poll<Result<(), Reason>> {
         self.stage = Stage::Over;
-        Poll::Ready(if end == Stage::Granted { Ok(()) } else { Err(AcquireError::closed()) })
+        Poll::Ready(match end {
+            Stage::Granted => Ok(()),
+            Stage::QueueFull => Err(Reason::QueueFull),
+            Stage::Oversized => Err(Reason::Oversized),
+            _ => Err(Reason::Closed),
+        })
     }
 
     /// Goes on after a `take` that found too few permits: the balance was `seen`.
@@ -112,7 +140,7 @@ impl Request {
         core: &Core,
         seen: Snapshot,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<(), AcquireError>> {
+    ) -> Poll<Result<(), Reason>> {
         if self.permits == 0 || !seen.is_open_to_waiters() {
             return self.wait_for_nothing(core, seen, cx);
         }
@@ -149,14 +177,14 @@ impl Request {
         reserved: Option<Place>,
         waker: Waker,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<(), AcquireError>> {
+    ) -> Poll<Result<(), Reason>> {
         let (joined, in_hand) = core.join(seen, reserved, self.permits, Some(waker));
         let unused = self.note(joined);
         self.after_joining(core, in_hand, unused, cx)
     }
 
     /// Ends a request that takes no place: it asks for no permits, is refused, or panics, as too
-    /// many permits are waited for.
+    /// many permits are waited for. But if it is the debt that is large, the request waits.
     #[cold]
     #[inline(never)]
     #[track_caller]
@@ -165,7 +193,7 @@ impl Request {
         core: &Core,
         seen: Snapshot,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<(), AcquireError>> {
+    ) -> Poll<Result<(), Reason>> {
         if seen.is_closed() {
             self.stage = Stage::Refused;
             core.balance.adjust_closed(i64::from(self.permits));
@@ -173,7 +201,12 @@ impl Request {
             return self.end(Stage::Refused, cx);
         }
         if self.permits > 0 {
-            let _demand = DemandGuard { core, request: self, seen };
+            let demand = DemandGuard { core, request: self, seen };
+            if seen.is_open_to_waiters_beside(core.debt()) {
+                let waker = cx.waker().clone();
+                mem::forget(demand);
+                return self.wait_slow(core, seen, None, waker, cx);
+            }
             panic!("more than 2^59 permits are being waited for");
         }
         self.end(Stage::Granted, cx)
@@ -202,7 +235,7 @@ impl Request {
         in_hand: u64,
         unused: Option<Waker>,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<(), AcquireError>> {
+    ) -> Poll<Result<(), Reason>> {
         waking(|wakes| {
             if in_hand > 0 {
                 core.deliver(in_hand, wakes);
@@ -223,7 +256,7 @@ impl Request {
 
     #[cold]
     #[track_caller]
-    fn poll_again(&mut self, core: &Core, cx: &mut Context<'_>) -> Poll<Result<(), AcquireError>> {
+    fn poll_again(&mut self, core: &Core, cx: &mut Context<'_>) -> Poll<Result<(), Reason>> {
         if let Some(place) = self.place.take() {
             if place.is_granted() {
                 self.stage = Stage::Over;
@@ -239,11 +272,7 @@ impl Request {
     #[cold]
     #[inline(never)]
     #[track_caller]
-    fn poll_again_slow(
-        &mut self,
-        core: &Core,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<(), AcquireError>> {
+    fn poll_again_slow(&mut self, core: &Core, cx: &mut Context<'_>) -> Poll<Result<(), Reason>> {
         assert!(self.stage != Stage::Over, "`Acquire` polled after completion");
         let Some(place) = &mut self.place else {
             // The answer came before this poll, and may have cost no poll before: see `enqueue`.
@@ -262,7 +291,7 @@ impl Request {
     }
 
     /// Acts on what the place says.
-    fn outcome(&mut self, core: &Core, verdict: Verdict) -> Poll<Result<(), AcquireError>> {
+    fn outcome(&mut self, core: &Core, verdict: Verdict) -> Poll<Result<(), Reason>> {
         let end = match verdict {
             Verdict::Waiting(_) => {
                 // The closer would wake us, but may be stopped.

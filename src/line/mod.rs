@@ -4,6 +4,7 @@
 //! beside this file has the protocols, and says why they are right.
 
 mod cell;
+mod debt;
 mod list;
 mod position;
 mod reclaim;
@@ -17,12 +18,13 @@ use core::task::Waker;
 
 use self::cell::{Cell, Published};
 pub(crate) use self::cell::{Registered, Seen, Vacated, Verdict};
+use self::debt::Debt;
 use self::list::List;
 pub(crate) use self::position::Place;
 use self::segment::CELLS;
 pub(crate) use self::segment::Completed;
-use self::walk::{Closing, Delivery, PickUp, Stop, walk};
-use crate::sync::{Acquire, AtomicBool, Release};
+use self::walk::{Closing, Delivery, PickUp, Stop, TakeBack, walk};
+use crate::sync::{Acquire, AtomicBool, Release, dekker};
 use crate::wakes::Wakes;
 
 /// The result of [`Line::join`]. A waker that the line did not take comes back.
@@ -40,13 +42,55 @@ pub(crate) enum Joined {
 #[derive(Debug)]
 pub(crate) struct Line {
     list: List,
+    /// Stands in front of all waiters.
+    debt: Debt,
+    /// The number that stood in the place of the line before it was made.
+    seed: u64,
     /// The line is shut, and no waiter in it will be served.
     all_void: AtomicBool,
 }
 
 impl Line {
+    /// Without a seed.
+    #[cfg(test)]
     pub(crate) fn new() -> Self {
-        Self { list: List::new(), all_void: AtomicBool::new(false) }
+        Self::with_seed(0)
+    }
+
+    pub(crate) fn with_seed(seed: u64) -> Self {
+        Self { list: List::new(), debt: Debt::new(), seed, all_void: AtomicBool::new(false) }
+    }
+
+    /// The number that it was made with.
+    pub(crate) fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// How many units vanish before a waiter gets one.
+    pub(crate) fn debt(&self) -> u64 {
+        self.debt.load()
+    }
+
+    /// Adds to the debt `units` that count as asked for in the balance already. Returns the units
+    /// that it took out of the line and that the debt does not need: the caller has them in hand
+    /// and must deliver them. `None` if the line is shut: then nothing was done.
+    ///
+    /// A deliverer that did not see the debt may have left units for it at the head of the line, in
+    /// a place that is not reserved or whose owner has not published yet (D3).
+    pub(crate) fn owe(&self, units: u64) -> Option<u64> {
+        if !self.debt.add(units) {
+            return None;
+        }
+        dekker();
+        let mut errand = TakeBack::default();
+        walk(&self.list, &mut errand);
+        let found = errand.units();
+        Some(found - self.debt.pay(found))
+    }
+
+    /// Writes the debt off, as the line is about to be shut, and says how much it was.
+    pub(crate) fn write_off(&self) -> u64 {
+        self.debt.close()
     }
 
     /// Asks for `units` at the next place, with a waker, or as a waiter that is running. Also says
@@ -116,14 +160,18 @@ impl Line {
         errand.units()
     }
 
-    /// Delivers units to the head of the line, to one waiter after the other, and says how many
-    /// came back: none, unless the line is shut.
+    /// Delivers units: to the debt, and then to the head of the line, to one waiter after the
+    /// other. Says how many came back: none, unless the line is shut.
     ///
     /// The wakers of the waiters that were served are in `wakes` then. If they are many, some are
     /// woken before the last waiters are served.
     pub(crate) fn deliver(&self, mut units: u64, wakes: &mut Wakes) -> u64 {
         loop {
-            let mut delivery = Delivery::new(units, wakes);
+            units -= self.debt.pay(units);
+            if units == 0 {
+                return 0;
+            }
+            let mut delivery = Delivery::new(units, &self.debt, wakes);
             let stop = walk(&self.list, &mut delivery);
             units = delivery.units();
             if stop != Stop::BatchFull {
@@ -133,10 +181,13 @@ impl Line {
         }
     }
 
-    /// Delivers to the head of the line if the waiter there sleeps, and needs exactly `units`. The
-    /// caller must wake it. Otherwise nothing was done.
+    /// Delivers to the head of the line if there is no debt, and the waiter there sleeps and needs
+    /// exactly `units`. The caller must wake it. Otherwise nothing was done.
     #[inline]
     pub(crate) fn serve_first(&self, units: u64) -> Option<Waker> {
+        if self.debt.load() != 0 {
+            return None;
+        }
         let guard = self.list.try_first()?;
         let segment = guard.segment();
         let mut index = segment.hint();

@@ -2,6 +2,7 @@
 //! refused.
 
 use super::cell::{Cell, Finish, Visited};
+use super::debt::Debt;
 use super::list::List;
 use super::reclaim::Guard;
 use super::segment::{CELLS, Segment};
@@ -83,12 +84,13 @@ fn walk_segment(list: &List, guard: &Guard<'_>, visitor: &mut impl Visitor) -> O
 #[derive(Debug)]
 pub(super) struct Delivery<'a> {
     units: u64,
+    debt: &'a Debt,
     wakes: &'a mut Wakes,
 }
 
 impl<'a> Delivery<'a> {
-    pub(super) fn new(units: u64, wakes: &'a mut Wakes) -> Self {
-        Self { units, wakes }
+    pub(super) fn new(units: u64, debt: &'a Debt, wakes: &'a mut Wakes) -> Self {
+        Self { units, debt, wakes }
     }
 
     /// The units still in hand.
@@ -112,6 +114,15 @@ impl<'a> Delivery<'a> {
             return Visit::Stop(Stop::Done);
         }
         dekker();
+        if self.debt.load() != 0 {
+            // These units may be for the debt, which was not there when this delivery began (D3).
+            self.units += cell.take_units(false).unwrap_or(0);
+            self.units -= self.debt.pay(self.units);
+            if self.units == 0 {
+                return Visit::Stop(Stop::Done);
+            }
+            return Visit::Again;
+        }
         let shut = list.tail().is_shut();
         // Units that have no room here were asked for by waiters that have published behind.
         if self.units == 0 && !shut && no_one_published_behind(list, segment, index) {
@@ -229,6 +240,41 @@ impl Visitor for PickUp<'_> {
             // a place that is not reserved yet. They are for its owner to come.
             Some(_) if !list.tail().is_past(segment, index) => Visit::Stop(Stop::Done),
             Some(_) => match cell.take_units(true) {
+                None => Visit::Again,
+                Some(units) => {
+                    self.units = units;
+                    Visit::Stop(Stop::Done)
+                }
+            },
+        }
+    }
+
+    fn stop_after(&self) -> Option<Stop> {
+        None
+    }
+}
+
+/// Takes the units back that lie at the head of the line; see [`Line::owe`](super::Line::owe).
+#[derive(Debug, Default)]
+pub(super) struct TakeBack {
+    units: u64,
+}
+
+impl TakeBack {
+    /// The units found.
+    pub(super) fn units(&self) -> u64 {
+        self.units
+    }
+}
+
+impl Visitor for TakeBack {
+    fn visit(&mut self, _list: &List, segment: &Segment, index: usize) -> Visit {
+        let cell = segment.cell(index);
+        match cell.units_left() {
+            None if cell.is_satisfied() => Visit::Passed,
+            None | Some(0) => Visit::Stop(Stop::Done),
+            // The place stays as it is, as nobody goes past it.
+            Some(_) => match cell.take_units(false) {
                 None => Visit::Again,
                 Some(units) => {
                     self.units = units;

@@ -3,43 +3,67 @@
 #![expect(unsafe_code, reason = "follows and frees the box")]
 #![expect(clippy::disallowed_methods, reason = "takes back the box that it made")]
 
+use core::marker::PhantomData;
 use core::ptr;
 use std::boxed::Box;
 
-use super::{AcqRel, Acquire, AtomicPtr, Relaxed, const_fn};
+use super::{AcqRel, Acquire, AtomicU64, Relaxed, const_fn};
 
-/// The address that means that there is no box, and will be none. No `T` of ours lies at an odd
-/// address.
-const SHUT: usize = 1;
+/// The mark of a number that stands there instead of an address, as no box was made yet. No `T` of
+/// ours lies at an address with this bit.
+const SEED: u64 = 1;
+/// The mark beside it that says that no box will be made any more.
+const SHUT: u64 = 2;
 
-/// A box that is made when it is first needed, unless it was shut before.
+#[expect(clippy::cast_possible_truncation, reason = "it was a `usize` before")]
+fn address(word: u64) -> usize {
+    word as usize
+}
+
+/// A box that is made when it is first needed, unless it was shut before. Until then, a number
+/// stands in its place: its *seed*, from which the value is made.
+///
+/// The seed is there to save space: it is known when a `static` is made, which cannot allocate.
 #[derive(Debug)]
-pub(crate) struct LazyBox<T>(AtomicPtr<T>);
+pub(crate) struct LazyBox<T> {
+    /// An address whose provenance is exposed, or the seed with its marks.
+    word: AtomicU64,
+    owns: PhantomData<Box<T>>,
+}
 
 impl<T: Send + Sync> LazyBox<T> {
     const_fn! {
-        pub(crate) const fn new() -> Self {
-            Self(AtomicPtr::new(ptr::null_mut()))
+        /// The seed has 62 bits.
+        pub(crate) const fn new(seed: u64) -> Self {
+            Self { word: AtomicU64::new(seed << 2 | SEED), owns: PhantomData }
         }
     }
 
     #[inline]
-    fn follow(&self, pointer: *mut T) -> Option<&T> {
-        // SAFETY: it is neither null nor SHUT, so `init` has set it to a box that only `drop`
-        // frees.
-        (pointer.addr() > SHUT).then(|| unsafe { &*pointer })
+    fn follow(&self, word: u64) -> Option<&T> {
+        // SAFETY: it has no mark, so `init` has set it to the address of a box, which it exposed,
+        // and which only `drop` frees.
+        (word & SEED == 0).then(|| unsafe { &*ptr::with_exposed_provenance::<T>(address(word)) })
     }
 
     /// The value, if it was made.
     #[inline]
     pub(crate) fn get(&self) -> Option<&T> {
-        // ORDERING: Acquire. Pairs with `get_or_init`: it is seen initialised.
-        self.follow(self.0.load(Acquire))
+        // ORDERING: Acquire. Pairs with `init`: it is seen initialised.
+        self.follow(self.word.load(Acquire))
     }
 
-    /// The value, which `init` makes if it was not made yet; `None` if the box was shut.
+    /// The value, or the seed if it was not made.
+    pub(crate) fn get_or_seed(&self) -> Result<&T, u64> {
+        // ORDERING: Acquire, as in `get`.
+        let word = self.word.load(Acquire);
+        self.follow(word).ok_or(word >> 2)
+    }
+
+    /// The value, which `init` makes of the seed if it was not made yet; `None` if the box was
+    /// shut.
     #[inline]
-    pub(crate) fn get_or_init(&self, init: impl FnOnce() -> T) -> Option<&T> {
+    pub(crate) fn get_or_init(&self, init: impl FnOnce(u64) -> T) -> Option<&T> {
         match self.get() {
             None => self.init(init),
             made => made,
@@ -47,16 +71,22 @@ impl<T: Send + Sync> LazyBox<T> {
     }
 
     #[cold]
-    fn init(&self, init: impl FnOnce() -> T) -> Option<&T> {
+    fn init(&self, init: impl FnOnce(u64) -> T) -> Option<&T> {
         // ORDERING: Acquire. Pairs with `shut`: a request that is refused because of this comes
         // after it.
-        if self.0.load(Acquire).addr() == SHUT {
+        let seen = self.word.load(Acquire);
+        if seen & SEED == 0 {
+            return self.follow(seen);
+        }
+        if seen & SHUT != 0 {
             return None;
         }
-        let new = Box::into_raw(Box::new(init()));
+        let new = Box::into_raw(Box::new(init(seen >> 2)));
+        let word = new.expose_provenance() as u64;
+        debug_assert_eq!(word & SEED, 0, "a box at an odd address");
         // ORDERING: AcqRel. Release pairs with `get`. Failure: Acquire, as in `get`.
-        match self.0.compare_exchange(ptr::null_mut(), new, AcqRel, Acquire) {
-            Ok(_) => self.follow(new),
+        match self.word.compare_exchange(seen, word, AcqRel, Acquire) {
+            Ok(_) => self.follow(word),
             Err(now) => {
                 // SAFETY: it was made above, and no other thread has seen it.
                 drop(unsafe { Box::from_raw(new) });
@@ -68,15 +98,16 @@ impl<T: Send + Sync> LazyBox<T> {
     /// Shuts the box if the value was not made yet, so that it never is; otherwise returns the
     /// value.
     ///
-    /// Transition: `null -> SHUT` (closer); otherwise it was made or shut before.
+    /// Transition: `seed -> seed, SHUT` (closer); otherwise it was made or shut before.
     pub(crate) fn shut(&self) -> Option<&T> {
-        // ORDERING: AcqRel. Acquire pairs with `get_or_init`. Failure: Acquire, as in `get`.
-        match self.0.compare_exchange(
-            ptr::null_mut(),
-            ptr::without_provenance_mut(SHUT),
-            AcqRel,
-            Acquire,
-        ) {
+        // ORDERING: Acquire, as in `get`.
+        let seen = self.word.load(Acquire);
+        if seen & SEED == 0 {
+            return self.follow(seen);
+        }
+        // ORDERING: AcqRel. Acquire pairs with `init`; Release, and the change even of a word that
+        // was shut before, with its load of the word. Failure: Acquire, as in `get`.
+        match self.word.compare_exchange(seen, seen | SHUT, AcqRel, Acquire) {
             Ok(_) => None,
             Err(now) => self.follow(now),
         }
@@ -86,8 +117,9 @@ impl<T: Send + Sync> LazyBox<T> {
 impl<T> Drop for LazyBox<T> {
     fn drop(&mut self) {
         // ORDERING: Relaxed. `&mut self`: nobody else is there.
-        let pointer = self.0.load(Relaxed);
-        if !pointer.is_null() && pointer.addr() != SHUT {
+        let word = self.word.load(Relaxed);
+        if word & SEED == 0 {
+            let pointer = ptr::with_exposed_provenance_mut::<T>(address(word));
             // SAFETY: `init` has set it, and this is its only owner.
             drop(unsafe { Box::from_raw(pointer) });
         }

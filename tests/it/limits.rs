@@ -4,8 +4,8 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 
 use semafair::{
-    Acquire, AcquireError, AcquireOwned, OwnedSemaphorePermit, PollSemaphore, Semaphore,
-    SemaphorePermit, TryAcquireError,
+    Acquire, AcquireError, AcquireOwned, Builder, OwnedSemaphorePermit, PollSemaphore, Semaphore,
+    SemaphorePermit, Status, TooManyPermitsError, TryAcquireError,
 };
 
 use crate::support::{panic_of, served, wait, waits};
@@ -29,6 +29,9 @@ fn every_public_type_has_all_auto_traits() {
     auto_traits::<PollSemaphore>();
     auto_traits::<AcquireError>();
     auto_traits::<TryAcquireError>();
+    auto_traits::<TooManyPermitsError>();
+    auto_traits::<Builder>();
+    auto_traits::<Status>();
 }
 
 /// Compiles only if the borrow of a permit or future can be shortened.
@@ -56,7 +59,7 @@ fn a_semaphore_can_be_a_constant() {
 
 #[test]
 fn sizes() {
-    assert!(size_of::<Semaphore>() <= 16);
+    assert!(size_of::<Semaphore>() <= 32);
     assert!(size_of::<Acquire<'_>>() <= 32);
     assert_eq!(size_of::<SemaphorePermit<'_>>(), 2 * size_of::<usize>());
 }
@@ -112,12 +115,13 @@ fn add_permits_beyond_the_limit_serves_nobody() {
         waits(&mut first);
         waits(&mut second);
     }
-    // What the line takes is not available, so as many as this fit.
-    sem.add_permits(MAX);
+    assert!(panic_of(|| sem.add_permits(MAX)).contains("MAX_PERMITS"), "one is there already");
+    assert_eq!(sem.limit(), 1);
+    sem.add_permits(MAX - 1);
     served(&mut second).unwrap().forget();
-    assert_eq!(sem.available_permits(), MAX - 2);
+    assert_eq!(sem.available_permits(), MAX - 3);
     drop(served(&mut first).unwrap());
-    assert_eq!(sem.available_permits(), MAX);
+    assert_eq!(sem.available_permits(), MAX - 1);
 }
 
 #[test]

@@ -102,6 +102,8 @@ pub(crate) enum Step {
     /// On the thread, for so long at most.
     Block(u32, Duration),
     Add(usize),
+    SetLimit(usize),
+    Reduce(usize),
     Forget,
     Close,
 }
@@ -169,6 +171,11 @@ impl Side {
                 self.added += n;
                 sem.add_permits(n);
             }
+            Step::SetLimit(n) => {
+                self.forgotten += sem.set_limit(n);
+                self.added += n;
+            }
+            Step::Reduce(n) => self.forgotten += sem.reduce_permits(n),
             Step::Forget => self.forgotten += sem.forget_permits(1),
             Step::Close => sem.close(),
         }
@@ -317,6 +324,7 @@ fn finish(rng: &mut Rng, sem: &Arc<Semaphore>, total: usize, sides: Vec<Side>) {
     let added: usize = sides.iter().map(|side| side.added).sum();
     let forgotten: usize = sides.iter().map(|side| side.forgotten).sum();
     let total = total + added - forgotten;
+    assert_eq!(sem.limit(), total, "the limit");
     // All in one hand.
     let mut rest = Side::default();
     for side in sides {
@@ -339,19 +347,25 @@ fn finish(rng: &mut Rng, sem: &Arc<Semaphore>, total: usize, sides: Vec<Side>) {
             assert!(number.is_some_and(|number| number < first), "{number:?} overtook {first}");
         }
     }
+    // More may be out than there are to be: the rest will vanish.
+    let debt = sem.status().debt;
+    assert!(total + debt >= out, "{out} are out, and {debt} will vanish");
+    let free = total + debt - out;
     if rest.waiters.is_empty() {
-        assert_eq!(sem.available_permits(), total - out);
+        assert_eq!(sem.available_permits(), free);
+        assert_eq!(sem.outstanding(), out);
+        assert!(free == 0 || debt == 0, "the debt takes what is free");
     } else {
         assert!(!closed, "somebody waits though it is closed");
         assert_eq!(sem.available_permits(), 0);
         // What is not out, the head has; it is not enough for it.
         let heads = rest.waiters.iter().filter(|waiter| waiter.number == first);
         let wants = heads.map(|waiter| waiter.wants).max().unwrap();
-        assert!(total - out < wants, "{} units lie about", total - out);
+        assert!(free < wants, "{free} units lie about");
     }
     // Some leave, and there is enough for the others: they hear of it.
     rest.waiters.retain(|_| rng.u8(..3) > 0);
-    let needed = rest.waiters.iter().map(|waiter| waiter.wants).sum();
+    let needed = debt + rest.waiters.iter().map(|waiter| waiter.wants).sum::<usize>();
     sem.add_permits(needed);
     for mut waiter in rest.waiters.drain(..) {
         assert_eq!(waiter.wakes.count(), 1, "enough for all");
@@ -390,4 +404,35 @@ fn of_a_grant_and_new_wakers() {
 #[test]
 fn of_a_close_and_anything() {
     races(40_000, [|_| vec![Step::Close], |rng| vec![Step::random(rng)]]);
+}
+
+/// Lowers or raises the limit, in one of the ways there are.
+fn resize(rng: &mut Rng) -> Step {
+    match rng.u8(..4) {
+        0..2 => Step::SetLimit(rng.usize(..7)),
+        2 => Step::Reduce(rng.usize(1..4)),
+        _ => Step::Add(rng.usize(1..4)),
+    }
+}
+
+#[test]
+fn of_a_new_limit_and_anything() {
+    races(40_000, [|rng| vec![resize(rng)], |rng| vec![Step::random(rng)]]);
+}
+
+#[test]
+fn of_two_new_limits() {
+    races(40_000, [|rng| vec![resize(rng)], |rng| vec![resize(rng)]]);
+}
+
+#[test]
+fn of_two_new_limits_and_anything() {
+    let resizes = |rng: &mut Rng| vec![resize(rng), resize(rng)];
+    races(15_000, [resizes, resizes, Step::some]);
+}
+
+#[test]
+fn of_a_new_limit_and_a_close() {
+    races(40_000, [|rng| vec![resize(rng)], |_| vec![Step::Close]]);
+    races(15_000, [|rng| vec![resize(rng)], |_| vec![Step::Close], Step::some]);
 }

@@ -9,7 +9,7 @@ use source::{Source, word_at, words};
 
 /// The storeys, from the top. A file imports only from storeys below its own; `lib` may name all.
 /// A folder's `mod.rs` goes by the name of the folder.
-const STOREYS: [&str; 38] = [
+const STOREYS: [&str; 46] = [
     "lib",
     "poll_semaphore",
     "blocking/timeout",
@@ -20,18 +20,27 @@ const STOREYS: [&str; 38] = [
     "acquire/enqueue",
     "acquire",
     "try_acquire",
+    "limit",
     "permit",
+    "builder",
+    "status",
     "semaphore",
     "core/request/between",
     "core/request/enqueue",
     "core/request",
+    "core/bound",
+    "core/resize",
+    "core/counts",
     "core/budget",
     "core",
     "error",
     "core/balance/between",
+    "core/settings",
+    "core/limit",
     "core/balance",
     "line",
     "line/walk",
+    "line/debt",
     "line/list",
     "line/reclaim",
     "line/reclaim/hazards",
@@ -51,7 +60,8 @@ const STOREYS: [&str; 38] = [
 ];
 
 /// The only files in which the word `unsafe` may stand.
-const UNSAFE: [&str; 7] = [
+const UNSAFE: [&str; 8] = [
+    "core/settings",
     "line/cell",
     "line/cell/slot",
     "line/position",

@@ -6,7 +6,7 @@ use core::task::{Context, Poll, ready};
 use super::{Request, Stage};
 use crate::core::balance::check_permits;
 use crate::core::{Core, budget};
-use crate::error::AcquireError;
+use crate::error::Reason;
 
 /// A request for `min..=max` permits. Its owner must call [`Between::cancel`] before dropping it.
 ///
@@ -29,11 +29,7 @@ impl Between {
 
     /// On `Ready(Ok(n))`, the caller has `n` permits and makes a guard of them.
     #[track_caller]
-    pub(crate) fn poll(
-        &mut self,
-        core: &Core,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<u32, AcquireError>> {
+    pub(crate) fn poll(&mut self, core: &Core, cx: &mut Context<'_>) -> Poll<Result<u32, Reason>> {
         let granted = if !self.takes_what_is_free(core) {
             self.request.poll(core, cx)
         } else if budget::is_due() {

@@ -4,7 +4,7 @@ use core::task::{Context, Poll, Waker};
 
 use super::{Request, Stage};
 use crate::core::Core;
-use crate::core::balance::check_permits;
+use crate::error::Reason;
 use crate::line::Verdict;
 
 impl Request {
@@ -18,17 +18,14 @@ impl Request {
         if self.stage != Stage::New {
             return;
         }
-        check_permits(self.permits as usize);
-        let answer = match core.balance.take(self.permits) {
-            Ok(()) => Poll::Ready(Ok(())),
-            Err(seen) => self.wait(core, seen, &mut Context::from_waker(Waker::noop())),
-        };
-        match answer {
-            Poll::Ready(Ok(())) => self.stage = Stage::Granted,
-            Poll::Ready(Err(_)) => self.stage = Stage::Refused,
+        self.stage = match self.poll(core, &mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Ok(())) => Stage::Granted,
+            Poll::Ready(Err(Reason::Closed)) => Stage::Refused,
+            Poll::Ready(Err(Reason::QueueFull)) => Stage::QueueFull,
+            Poll::Ready(Err(Reason::Oversized)) => Stage::Oversized,
             // It has its place. Or tokio's budget is used up; then the answer is kept already.
-            Poll::Pending => {}
-        }
+            Poll::Pending => return,
+        };
     }
 
     /// Whether it waits in the line, and was neither granted nor refused yet.

@@ -137,7 +137,7 @@ fn a_unit_that_nobody_wants_any_more_is_free(served: usize) {
     for step in 1.. {
         let came = memory::checked(|| {
             let semaphore = Arc::new(Semaphore::new(0));
-            let _line = semaphore.core.line.get_or_init(Line::new);
+            let _line = semaphore.core.line.get_or_init(Line::with_seed);
             let mut all = line(&semaphore, served);
             semaphore.add_permits(served);
             assert!(all.iter_mut().all(is_granted));
@@ -205,7 +205,7 @@ fn nobody_who_comes_sleeps_beside_a_closer_that_is_stopped() {
         let count = Arc::new(Count::default());
         let waker = Waker::from(count.clone());
         let closes = semaphore.clone();
-        let between = move || elsewhere(|| closes.core.balance.close());
+        let between = move || elsewhere(|| assert!(closes.core.close_balance().is_some()));
         let mut answer = Poll::Pending;
         let came = before_step(step, between, || answer = poll(&mut comes, &waker));
         if !came {

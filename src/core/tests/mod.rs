@@ -29,6 +29,8 @@ pub(crate) mod models;
 mod poll_races;
 #[cfg(any(semafair_loom, semafair_shuttle))]
 mod reclaim_races;
+#[cfg(any(semafair_loom, semafair_shuttle))]
+mod resize_races;
 #[cfg(not(any(semafair_loom, semafair_shuttle)))]
 #[path = "../../../tests/it/support/seed.rs"]
 mod seed;

@@ -6,7 +6,7 @@ use loom::thread::JoinHandle;
 
 use super::models::{Bank, Note, Waiter, check, thread};
 use crate::Semaphore;
-use crate::core::balance::{Balance, MAX_PERMITS, Withdrawn};
+use crate::core::balance::{Balance, Withdrawn};
 
 /// Of two steps that race, the second returns whether it came later.
 fn balance<T: 'static>(
@@ -31,8 +31,15 @@ fn balance<T: 'static>(
 
 fn closed() -> Balance {
     let balance = Balance::new(0);
-    balance.close();
+    close(&balance);
     balance
+}
+
+fn close(balance: &Balance) {
+    let mut seen = balance.load();
+    while let Err(now) = balance.close(seen, 0) {
+        seen = now;
+    }
 }
 
 // Each change as the earlier step.
@@ -40,11 +47,6 @@ fn closed() -> Balance {
 #[test]
 fn give_then_try_take() {
     balance(|| Balance::new(0), |b| b.give(1), |b| b.try_take(1).is_ok());
-}
-
-#[test]
-fn add_then_try_take() {
-    balance(|| Balance::new(0), |b| b.add(1), |b| b.try_take(1).is_ok());
 }
 
 #[test]
@@ -79,17 +81,27 @@ fn take_then_try_take_between_in_vain() {
 
 #[test]
 fn forget_then_try_take_in_vain() {
-    balance(|| Balance::new(1), |b| b.forget(1), |b| b.try_take(1).is_err());
+    balance(|| Balance::new(1), |b| b.take_free(1), |b| b.try_take(1).is_err());
 }
 
 #[test]
 fn close_then_try_take_in_vain() {
-    balance(|| Balance::new(1), Balance::close, |b| b.try_take(1).is_err());
+    balance(|| Balance::new(1), close, |b| b.try_take(1).is_err());
 }
 
 #[test]
-fn adjust_closed_then_forget() {
-    balance(closed, |b| b.adjust_closed(1), |b| b.forget(1) == 1);
+fn adjust_closed_then_load() {
+    balance(closed, |b| b.adjust_closed(-1), |b| b.load().outstanding() == Some(1));
+}
+
+#[test]
+fn take_off_then_try_take_in_vain() {
+    balance(|| Balance::new(1), |b| b.take_off(1), |b| b.try_take(1).is_err());
+}
+
+#[test]
+fn take_if_then_try_take_in_vain() {
+    balance(|| Balance::new(1), |b| b.take_if(1, |_| false), |b| b.try_take(1).is_err());
 }
 
 // Each change, and each look, as the later step.
@@ -110,24 +122,24 @@ fn take_then_give() {
 }
 
 #[test]
-fn take_then_add() {
-    balance(|| Balance::new(0), |b| b.take(1), |b| b.add(1).unwrap().owed() == 1);
+fn give_then_take_off() {
+    let free = |b: &Balance| b.take_off(1).is_ok_and(|seen| seen.free() == 1);
+    balance(|| Balance::new(0), |b| b.give(1), free);
 }
 
 #[test]
-fn give_then_add_in_vain() {
-    let almost = || Balance::new(MAX_PERMITS - 1);
-    balance(almost, |b| b.give(1), |b| b.add(1).is_err());
+fn give_then_take_if() {
+    balance(|| Balance::new(0), |b| b.give(1), |b| b.take_if(1, |_| false).is_ok());
 }
 
 #[test]
 fn give_then_forget() {
-    balance(|| Balance::new(0), |b| b.give(1), |b| b.forget(1) == 1);
+    balance(|| Balance::new(0), |b| b.give(1), |b| b.take_free(1) == Ok(1));
 }
 
 #[test]
 fn take_then_forget_in_vain() {
-    balance(|| Balance::new(1), |b| b.take(1), |b| b.forget(1) == 0);
+    balance(|| Balance::new(1), |b| b.take(1), |b| b.take_free(1) == Ok(0));
 }
 
 #[test]
@@ -141,7 +153,7 @@ fn give_then_withdraw() {
 
 #[test]
 fn close_then_withdraw() {
-    balance(|| Balance::owing(1), Balance::close, |b| b.withdraw(1) == Withdrawn::Closed);
+    balance(|| Balance::owing(1), close, |b| b.withdraw(1) == Withdrawn::Closed);
 }
 
 /// Two who exclude each other by a permit, whichever way they take it.
@@ -169,7 +181,7 @@ fn try_take_excludes() {
 
 #[test]
 fn forget_excludes() {
-    exclusive(|b| b.forget(1) == 1);
+    exclusive(|b| b.take_free(1) == Ok(1));
 }
 
 // Through the line.
@@ -185,6 +197,36 @@ fn spawn(bank: &Bank, step: impl FnOnce(&Semaphore) + 'static) -> (JoinHandle<()
         step(&semaphore);
     });
     (t, note)
+}
+
+/// Who sees a limit has seen what was done before it was set.
+#[test]
+fn set_limit_then_limit() {
+    check(|| {
+        let bank = Bank::new(1);
+        let (t, note) = spawn(&bank, |semaphore| {
+            semaphore.set_limit(3);
+        });
+        if bank.semaphore.limit() == 3 {
+            note.read();
+        }
+        t.join().unwrap();
+    });
+}
+
+/// Who finds that it is the later of two has seen what was done before the earlier.
+#[test]
+fn set_limit_then_set_limit() {
+    check(|| {
+        let bank = Bank::new(1);
+        let (t, note) = spawn(&bank, |semaphore| {
+            semaphore.set_limit(3);
+        });
+        if bank.semaphore.set_limit(1) == 3 {
+            note.read();
+        }
+        t.join().unwrap();
+    });
 }
 
 /// A waiter that finds its answer has seen what was done before the steps that led to it.

@@ -22,6 +22,7 @@ pub(super) trait Subject: Send + Sync + 'static {
     fn try_acquire(self: &Arc<Self>, n: u32) -> Option<Self::Permit>;
     fn add_permits(&self, n: usize);
     fn forget_permits(&self, n: usize) -> usize;
+    fn reduce_permits(&self, n: usize) -> usize;
     fn available_permits(&self) -> usize;
     fn close(&self);
 }
@@ -76,6 +77,10 @@ impl Subject for Semaphore {
 
     fn forget_permits(&self, n: usize) -> usize {
         self.forget_permits(n)
+    }
+
+    fn reduce_permits(&self, n: usize) -> usize {
+        self.reduce_permits(n)
     }
 
     fn available_permits(&self) -> usize {

@@ -111,6 +111,8 @@ pub(super) enum Op {
     Release(u32),
     Add(usize),
     Forget(usize),
+    /// Lowers the limit.
+    Reduce(usize),
     Close,
 }
 
@@ -231,6 +233,8 @@ impl<S: Subject> World<S> {
                 Enqueue(3),
                 Add(1),
                 Forget(1),
+                Reduce(1),
+                Reduce(3),
                 Close,
             ],
             Scene::Idle => vec![
@@ -244,6 +248,8 @@ impl<S: Subject> World<S> {
                 Enqueue(3),
                 Add(2),
                 Forget(3),
+                Reduce(1),
+                Reduce(3),
                 Close,
             ],
             Scene::Queue => vec![
@@ -267,6 +273,8 @@ impl<S: Subject> World<S> {
                 Add(1),
                 Add(9),
                 Forget(1),
+                Reduce(1),
+                Reduce(4),
                 Close,
             ],
             Scene::Closed => vec![
@@ -282,6 +290,7 @@ impl<S: Subject> World<S> {
                 Release(1),
                 Add(1),
                 Forget(1),
+                Reduce(2),
                 Close,
             ],
             Scene::Sparse => vec![
@@ -295,6 +304,7 @@ impl<S: Subject> World<S> {
                 Release(2),
                 Add(1),
                 Add(9),
+                Reduce(1),
                 Close,
             ],
         }
@@ -333,6 +343,8 @@ impl<S: Subject> World<S> {
             Op::Try(n) | Op::Release(n) => Takes::in_hand(n as usize),
             Op::Add(n) => Takes::in_hand(n),
             Op::Forget(n) => Takes { place: n, ..Takes::default() },
+            // What vanishes, and the units that it may find in the line and must hand on.
+            Op::Reduce(n) => Takes { hand: n, place: n, wakers: n },
             Op::Close => Takes { wakers: BATCH, ..Takes::default() },
         };
         let operation = move || match (op, waiter.take()) {
@@ -355,6 +367,10 @@ impl<S: Subject> World<S> {
             }
             (Op::Forget(n), _) => {
                 let change = -semaphore.forget_permits(n).cast_signed();
+                Left { change, ..Left::default() }
+            }
+            (Op::Reduce(n), _) => {
+                let change = -semaphore.reduce_permits(n).cast_signed();
                 Left { change, ..Left::default() }
             }
             (Op::Close, _) => {

@@ -1,0 +1,100 @@
+//! The word that says how many permits exist, and what was decided when the semaphore was made.
+//!
+//! ```text
+//!   63       62       61          60 ... 0
+//!  | GUARD  | CLOSED | OVERSIZED |  limit |
+//! ```
+//!
+//! GUARD: a request that would have to wait may be refused, so acquiring takes the guarded way.
+//! OVERSIZED: a request for more than the limit is refused. Both never change.
+//!
+//! CLOSED says in which way the balance counts. A change of the limit that finds it unset must make
+//! the same change in the balance. One that finds it set must not: the balance counts outstanding
+//! permits then, which do not depend on the limit.
+
+use super::balance::MAX_PERMITS;
+use crate::sync::{AcqRel, Acquire, AtomicU64, Relaxed, const_fn};
+
+const GUARD: u64 = 1 << 63;
+const CLOSED: u64 = 1 << 62;
+const OVERSIZED: u64 = 1 << 61;
+const LIMIT: u64 = OVERSIZED - 1;
+const _: () = assert!(MAX_PERMITS as u64 <= LIMIT);
+
+/// What the word said at one instant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Seen(u64);
+
+impl Seen {
+    pub(crate) const fn limit(self) -> u64 {
+        self.0 & LIMIT
+    }
+
+    /// Whether the balance counts outstanding permits.
+    pub(crate) const fn is_closed(self) -> bool {
+        self.0 & CLOSED != 0
+    }
+
+    pub(crate) const fn fails_oversized(self) -> bool {
+        self.0 & OVERSIZED != 0
+    }
+}
+
+/// The word.
+///
+/// Changes are `AcqRel` and loads `Acquire`, as those of the balance: the order of the limits is a
+/// part of the total order of the semaphore.
+pub(crate) struct Limit(AtomicU64);
+
+impl Limit {
+    const_fn! {
+        /// The caller has checked the limit. `guard`: acquiring takes the guarded way.
+        pub(crate) const fn new(limit: usize, guard: bool, fail_oversized: bool) -> Self {
+            let guard = if guard || fail_oversized { GUARD } else { 0 };
+            let oversized = if fail_oversized { OVERSIZED } else { 0 };
+            Self(AtomicU64::new(limit as u64 | guard | oversized))
+        }
+    }
+
+    /// Whether acquiring must take the guarded way.
+    #[inline]
+    pub(crate) fn is_guarded(&self) -> bool {
+        // ORDERING: Relaxed. The bit never changes.
+        self.0.load(Relaxed) & GUARD != 0
+    }
+
+    pub(crate) fn load(&self) -> Seen {
+        // ORDERING: Acquire. Pairs with `change` and `close`: the caller sees what those threads
+        // saw.
+        Seen(self.0.load(Acquire))
+    }
+
+    /// Makes the limit `to` if the word is still as it was `seen`; otherwise says what it is now.
+    pub(crate) fn change(&self, seen: Seen, to: u64) -> Result<(), Seen> {
+        debug_assert!(to <= LIMIT, "a limit above MAX_PERMITS");
+        // ORDERING: AcqRel. Pairs with `load` and every other change: the later of two changes
+        // sees what the earlier one saw. Failure: Acquire, as `load`.
+        match self.0.compare_exchange(seen.0, seen.0 & !LIMIT | to, AcqRel, Acquire) {
+            Ok(_) => Ok(()),
+            Err(now) => Err(Seen(now)),
+        }
+    }
+
+    /// Makes the limit what `next` makes of it, unless that is `None`. `Ok` has the word before.
+    pub(crate) fn update(&self, next: impl Fn(u64) -> Option<u64>) -> Result<Seen, Seen> {
+        let mut seen = self.load();
+        loop {
+            let Some(to) = next(seen.limit()) else { return Err(seen) };
+            match self.change(seen, to) {
+                Ok(()) => return Ok(seen),
+                Err(now) => seen = now,
+            }
+        }
+    }
+
+    /// From now on the balance counts outstanding permits. Says what the limit was.
+    pub(crate) fn close(&self) -> u64 {
+        // ORDERING: AcqRel, as in `change`.
+        Seen(self.0.fetch_or(CLOSED, AcqRel)).limit()
+    }
+}
