@@ -45,6 +45,8 @@
 //! - `tokio`, on by default: acquiring takes part in the cooperative budget of tokio's tasks, and `blocking_*` panics on
 //!   a thread that drives a tokio runtime. Other executors need neither: `default-features = false`.
 //! - `stream`: [`PollSemaphore`] implements `futures_core::Stream`.
+//! - `tower`: the module `tower`, a layer that limits how many calls of a service run at a time, in the order in which
+//!   they were made.
 
 mod acquire;
 mod between;
@@ -61,6 +63,8 @@ mod run;
 mod semaphore;
 mod status;
 mod sync;
+#[cfg(feature = "tower")]
+pub mod tower;
 mod try_acquire;
 mod wakes;
 

@@ -5,7 +5,7 @@ use super::balance::TakeError;
 
 impl Core {
     /// Whether a request for `n` permits is to be refused, as it exceeds the limit.
-    pub(super) fn is_oversized(&self, n: u32) -> bool {
+    pub(crate) fn is_oversized(&self, n: u32) -> bool {
         let word = self.limit.load();
         word.fails_oversized() && u64::from(n) > word.limit() && !self.is_closed()
     }

@@ -35,5 +35,7 @@ mod run;
 mod status;
 mod stress;
 mod tidy;
+#[cfg(feature = "tower")]
+mod tower;
 mod traps;
 mod wakers;

@@ -9,8 +9,15 @@ use source::{Source, word_at, words};
 
 /// The storeys, from the top. A file imports only from storeys below its own; `lib` may name all.
 /// A folder's `mod.rs` goes by the name of the folder.
-const STOREYS: [&str; 46] = [
+const STOREYS: [&str; 53] = [
     "lib",
+    "tower",
+    "tower/layer",
+    "tower/service",
+    "tower/future",
+    "tower/hold",
+    "tower/weight",
+    "tower/error",
     "poll_semaphore",
     "blocking/timeout",
     "blocking",
