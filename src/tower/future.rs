@@ -90,7 +90,10 @@ where
     #[track_caller]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        assert!(!matches!(this.admission, Admission::Over), "`ResponseFuture` polled after completion");
+        assert!(
+            !matches!(this.admission, Admission::Over),
+            "`ResponseFuture` polled after completion"
+        );
         if let Admission::Waiting(acquire) = this.admission {
             *this.admission = match ready!(Pin::new(acquire).poll(cx)) {
                 Ok(permit) => Admission::Granted(permit),
