@@ -45,6 +45,7 @@
 //! - `tokio`, on by default: acquiring takes part in the cooperative budget of tokio's tasks, and `blocking_*` panics on
 //!   a thread that drives a tokio runtime. Other executors need neither: `default-features = false`.
 //! - `stream`: [`PollSemaphore`] implements `futures_core::Stream`.
+//! - `futures`: `LimitedStreamExt` runs a function on the items of a stream under permits. It includes `stream`.
 //! - `tower`: the module `tower`, a layer that limits how many calls of a service run at a time, in the order in which
 //!   they were made.
 
@@ -57,6 +58,8 @@ mod core;
 mod error;
 mod limit;
 mod line;
+#[cfg(feature = "futures")]
+mod map_limited;
 mod permit;
 mod poll_semaphore;
 mod run;
@@ -74,6 +77,8 @@ pub use self::blocking::timeout::AcquireTimeoutError;
 pub use self::builder::Builder;
 pub use self::close_on_drop::{CloseOnDrop, CloseOnDropOwned};
 pub use self::error::{AcquireError, TooManyPermitsError, TryAcquireError};
+#[cfg(feature = "futures")]
+pub use self::map_limited::{LimitedStreamExt, MapLimited};
 pub use self::permit::{OwnedSemaphorePermit, SemaphorePermit};
 pub use self::poll_semaphore::PollSemaphore;
 pub use self::run::Run;

@@ -125,7 +125,6 @@ where
                 Poll::Ready(Err(Error::Inner(inner)))
             }
             Poll::Ready(Ok(response)) => {
-                end.future.set(None);
                 let Admission::Granted(permit) = mem::replace(end.admission, Admission::Over)
                 else {
                     unreachable!("the service runs under a permit")

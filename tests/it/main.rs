@@ -21,6 +21,8 @@ mod futures;
 mod histories;
 mod limit;
 mod limits;
+#[cfg(feature = "futures")]
+mod map_limited;
 mod model;
 mod ordering;
 mod panics;

@@ -9,7 +9,7 @@ use source::{Source, word_at, words};
 
 /// The storeys, from the top. A file imports only from storeys below its own; `lib` may name all.
 /// A folder's `mod.rs` goes by the name of the folder.
-const STOREYS: [&str; 54] = [
+const STOREYS: [&str; 55] = [
     "lib",
     "tower",
     "tower/layer",
@@ -18,6 +18,7 @@ const STOREYS: [&str; 54] = [
     "tower/hold",
     "tower/weight",
     "tower/error",
+    "map_limited",
     "poll_semaphore",
     "blocking/timeout",
     "blocking",
