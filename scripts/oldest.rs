@@ -1,13 +1,17 @@
 //! Uses of the library that reach each of its dependencies; `scripts/oldest` runs them.
 
-use std::future::Future;
+use std::convert::Infallible;
+use std::future::{Future, Ready, ready};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::thread;
 
 use futures_core::Stream;
-use semafair::{PollSemaphore, Semaphore};
+use semafair::tower::ConcurrencyLimitLayer;
+use semafair::{LimitedStreamExt, PollSemaphore, Semaphore};
+use tower_layer::Layer;
+use tower_service::Service;
 
 /// Polls a future once, with a waker that does nothing.
 fn poll<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
@@ -62,4 +66,48 @@ fn futures_core_polls_the_stream() {
     assert!(matches!(stream.as_mut().poll_next(&mut context), Poll::Ready(Some(_))));
     semaphore.close();
     assert!(matches!(stream.as_mut().poll_next(&mut context), Poll::Ready(None)));
+}
+
+#[test]
+fn futures_util_polls_the_items() {
+    let semaphore = Semaphore::new(2);
+    let items = futures_util::stream::iter([3, 7]);
+    let mut mapped = pin!(items.map_limited(&semaphore, ready));
+    let mut context = Context::from_waker(Waker::noop());
+    for item in [3, 7] {
+        let output = mapped.as_mut().poll_next(&mut context);
+        assert!(matches!(output, Poll::Ready(Some(Ok(n))) if n == item));
+    }
+    assert!(matches!(mapped.as_mut().poll_next(&mut context), Poll::Ready(None)));
+}
+
+/// Answers with a text.
+#[derive(Clone)]
+struct Greet;
+
+impl Service<()> for Greet {
+    type Response = http::Response<String>;
+    type Error = Infallible;
+    type Future = Ready<Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, (): ()) -> Self::Future {
+        ready(Ok(http::Response::new("hello".to_owned())))
+    }
+}
+
+#[test]
+fn tower_and_http_limit_a_service() {
+    let layer = ConcurrencyLimitLayer::new(1).until_body_ends();
+    let Poll::Ready(Ok(response)) = poll(pin!(layer.layer(Greet).call(()))) else {
+        panic!("not answered")
+    };
+    assert_eq!(layer.semaphore().available_permits(), 0);
+    let mut body = pin!(response.into_body());
+    let frame = http_body::Body::poll_frame(body.as_mut(), &mut Context::from_waker(Waker::noop()));
+    assert!(matches!(frame, Poll::Ready(Some(Ok(_)))));
+    assert_eq!(layer.semaphore().available_permits(), 1);
 }

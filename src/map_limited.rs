@@ -317,7 +317,7 @@ where
     Fut: Future,
 {
     fn is_terminated(&self) -> bool {
-        self.ended && self.item.is_none() && self.running.is_empty() && self.outputs.is_empty()
+        self.ended && self.running.is_empty() && self.outputs.is_empty()
     }
 }
 

@@ -275,6 +275,40 @@ fn dropped_it_drops_its_futures_and_leaves_the_line() {
     assert_eq!(semaphore.available_permits(), 2);
 }
 
+/// What it used is free when the next in line runs.
+#[test]
+fn a_future_is_dropped_before_its_permit_goes_back() {
+    struct Inside<'a> {
+        semaphore: &'a Semaphore,
+        free_at_drop: &'a RefCell<Vec<usize>>,
+        ends: bool,
+    }
+
+    impl Future for Inside<'_> {
+        type Output = ();
+
+        fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+            if self.ends { Poll::Ready(()) } else { Poll::Pending }
+        }
+    }
+
+    impl Drop for Inside<'_> {
+        fn drop(&mut self) {
+            self.free_at_drop.borrow_mut().push(self.semaphore.available_permits());
+        }
+    }
+
+    watch();
+    let (semaphore, free_at_drop) = (Semaphore::new(1), RefCell::default());
+    let inside = |ends| Inside { semaphore: &semaphore, free_at_drop: &free_at_drop, ends };
+    let mut mapped = spawn(stream::iter([true, false]).map_limited(&semaphore, inside));
+    gives(&mut mapped);
+    assert_eq!((semaphore.available_permits(), &*free_at_drop.borrow()), (1, &vec![0]));
+    assert_pending!(mapped.poll_next());
+    drop(mapped);
+    assert_eq!((semaphore.available_permits(), &*free_at_drop.borrow()), (1, &vec![0, 0]));
+}
+
 #[test]
 fn dropping_next_loses_nothing() {
     let (mut jobs, items) = Jobs::new(2);
