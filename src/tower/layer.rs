@@ -119,6 +119,8 @@ impl<W, H> ConcurrencyLimitLayer<W, H> {
     }
 
     /// Lets each request take as many permits as a [`Weight`] says, which may be a type of your own.
+    ///
+    /// [`weight`](Self::weight) is for functions, and says more.
     pub fn weight_by<R, V: Weight<R>>(self, weight: V) -> ConcurrencyLimitLayer<V, H> {
         let Limit { semaphore, fail_fast, weight: _, hold } = self.limit;
         ConcurrencyLimitLayer { limit: Limit { semaphore, fail_fast, weight, hold } }
@@ -164,7 +166,9 @@ impl<W, H> ConcurrencyLimitLayer<W, H> {
         self.hold()
     }
 
-    /// Lets each call keep its permit as [`H2`](super::Hold) says, which may be a type of your own.
+    /// Lets each call keep its permit for as long as a [`Hold`](super::Hold) says, which may be a type of your own.
+    ///
+    /// It is given as a type: `layer.hold::<UntilResponse>()`.
     pub fn hold<H2>(self) -> ConcurrencyLimitLayer<W, H2> {
         let Limit { semaphore, fail_fast, weight, hold: _ } = self.limit;
         ConcurrencyLimitLayer { limit: Limit { semaphore, fail_fast, weight, hold: PhantomData } }

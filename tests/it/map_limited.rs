@@ -15,6 +15,7 @@ use tokio::task::yield_now;
 use tokio_test::task::{Spawn, spawn};
 use tokio_test::{assert_pending, assert_ready, assert_ready_eq};
 
+use crate::support::watchdog::times;
 use crate::support::{panic_of, seed, served, wait, waits, watch};
 
 /// Polls `future` as long as it is woken. `None` if it is stuck.
@@ -74,7 +75,7 @@ fn a_consumer_may_take_the_same_semaphore() {
 #[test]
 fn whenever_it_returns_an_output_it_has_nothing() {
     let mut rng = Rng::with_seed(seed());
-    for _ in 0..300 {
+    for _ in 0..300 * times() {
         let permits = rng.u32(1..6);
         let ordered = rng.bool();
         let items: Vec<(usize, usize)> =
