@@ -1,10 +1,10 @@
 //! Permits for everybody at once.
 
 use std::mem::forget;
-use std::time::Duration;
 
-use super::{Places, Workload, tenth, timed};
-use crate::{Operation, Semaphore};
+use super::{Places, Workload, tenth};
+use crate::time::timed;
+use crate::{Operation, Semaphore, Time};
 
 /// So many waiters queue up, which is not timed; as many permits are added in one call, and each
 /// waiter takes one.
@@ -39,7 +39,7 @@ impl Workload for AddPermits {
         &[Operation::Wait, Operation::Add]
     }
 
-    fn run<S: Semaphore>(&self, rounds: u64) -> Duration {
+    fn run<S: Semaphore>(&self, rounds: u64) -> Time {
         let semaphore = S::with_permits(0);
         let mut places = Places::new(self.0);
         let round = |_| {

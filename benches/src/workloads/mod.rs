@@ -11,7 +11,6 @@ mod uncontended;
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
 
 pub use add::AddPermits;
 pub use cancel::{Cancel, Enqueue, EnqueueCancel, HalfCancelled, Order};
@@ -21,7 +20,7 @@ pub use tasks::{BareTasks, Runtime, TokioTasks};
 pub use threads::{Call, Threads};
 pub use uncontended::{Acquire, AcquireMany, TryAcquire};
 
-use crate::{Operation, Semaphore};
+use crate::{Operation, Semaphore, Time};
 
 /// Something done over and over to any semaphore.
 pub trait Workload: Copy + 'static {
@@ -53,19 +52,32 @@ pub trait Workload: Copy + 'static {
         &[]
     }
 
-    /// Does it `rounds` times, and tells how long that took without what sets it up.
-    fn run<S: Semaphore>(&self, rounds: u64) -> Duration;
-}
+    /// The semaphore lacks nothing that this needs.
+    fn suits<S: Semaphore>(&self) -> bool {
+        self.needs().iter().all(|need| !S::LACKS.contains(need))
+    }
 
-fn timed(work: impl FnOnce()) -> Duration {
-    let start = Instant::now();
-    work();
-    start.elapsed()
+    /// Does it `rounds` times, and tells how long that took without what sets it up.
+    fn run<S: Semaphore>(&self, rounds: u64) -> Time;
 }
 
 /// A tenth of so many, if there are enough for a difference.
 fn tenth(of: u32) -> Option<u32> {
     (of >= 100).then_some(of / 10)
+}
+
+/// How many waiters are timed together at least, where a part of each round is not timed: less would
+/// be too little beside what it takes to read the clocks.
+const TIMED_TOGETHER: u32 = 100;
+
+/// How many lines of so many waiters, each with its semaphore, one round has.
+fn lines(waiters: u32) -> u32 {
+    TIMED_TOGETHER.div_ceil(waiters)
+}
+
+/// So many semaphores with so many permits each.
+fn several<S: Semaphore>(count: u32, permits: usize) -> Vec<S> {
+    (0..count).map(|_| S::with_permits(permits)).collect()
 }
 
 /// Polls once, with a waker that costs nothing.
