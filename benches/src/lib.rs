@@ -19,7 +19,7 @@ pub use semaphores::{
 pub use thread::{Starved, starve, stay_on, voluntary_switches};
 pub use time::Time;
 pub use workloads::{
-    Acquire, AcquireMany, AddPermits, BareTasks, Call, Cancel, Enqueue, EnqueueCancel,
-    HalfCancelled, HandOff, HandOffDownTheLine, Order, Places, Runtime, Threads, TokioTasks,
-    TryAcquire, Workload,
+    Acquire, AcquireMany, AddPermits, AddPermitsCall, BareTasks, Call, Cancel, Enqueue,
+    EnqueueCancel, HalfCancelled, HandOff, HandOffDownTheLine, Order, Places, Runtime, Threads,
+    TokioTasks, TryAcquire, Workload,
 };

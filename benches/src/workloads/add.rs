@@ -54,3 +54,47 @@ impl Workload for AddPermits {
         (0..rounds).map(round).sum()
     }
 }
+
+/// The same, and only the call is timed.
+#[derive(Clone, Copy, Debug)]
+pub struct AddPermitsCall(pub u32);
+
+impl Workload for AddPermitsCall {
+    fn name(&self) -> String {
+        format!("add_permits({0}) to {0} waiters, the call alone", self.0)
+    }
+
+    fn family(&self) -> String {
+        "add_permits(n) to n waiters, the call alone".into()
+    }
+
+    fn operations(&self) -> u32 {
+        self.0
+    }
+
+    fn size(&self) -> Option<u32> {
+        Some(self.0)
+    }
+
+    fn tenth(&self) -> Option<Self> {
+        tenth(self.0).map(Self)
+    }
+
+    fn needs(&self) -> &'static [Operation] {
+        &[Operation::Wait, Operation::Add]
+    }
+
+    fn run<S: Semaphore>(&self, rounds: u64) -> Time {
+        let semaphore = S::with_permits(0);
+        let mut places = Places::new(self.0);
+        let round = |_| {
+            places.fill(|| semaphore.acquire());
+            let time = timed(|| semaphore.add_permits(places.count()));
+            for index in 0..places.count() {
+                forget(semaphore.permit(places.take(index), 1));
+            }
+            time
+        };
+        (0..rounds).map(round).sum()
+    }
+}

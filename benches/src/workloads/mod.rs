@@ -12,7 +12,7 @@ use std::future::Future;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 
-pub use add::AddPermits;
+pub use add::{AddPermits, AddPermitsCall};
 pub use cancel::{Cancel, Enqueue, EnqueueCancel, HalfCancelled, Order};
 pub use hand_off::{HandOff, HandOffDownTheLine};
 pub use places::Places;

@@ -70,7 +70,7 @@ impl Options {
 fn main() -> Result<(), Box<dyn Error>> {
     let options = Options::parse();
     let mut report = Report {
-        sections: sections().into_iter().map(|section| prepare(section, &options)).collect(),
+        sections: sections().into_iter().map(|section| choose(section, &options)).collect(),
         ..Report::default()
     };
     pass(&mut report.sections, &options);
@@ -110,10 +110,10 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// The rows that are wanted, with nothing measured yet.
-fn prepare(section: Section, options: &Options) -> Measured {
+fn choose(section: Section, options: &Options) -> Measured {
     let chosen = section.comparisons.into_iter().filter(|it| options.wants_comparison(it));
     Measured {
-        rows: chosen.map(|comparison| Row::new(comparison, options.quick)).collect(),
+        rows: chosen.map(Row::new).collect(),
         title: section.title,
         about: section.about,
         shows: section.shows,

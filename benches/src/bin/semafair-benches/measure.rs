@@ -41,7 +41,8 @@ pub(crate) enum Clock {
 /// A comparison, and what was measured of it.
 pub(crate) struct Row {
     comparison: Comparison,
-    /// How many rounds make a sample of a contender. Who is left out has none.
+    /// How many rounds make a sample of a contender. Who is left out has none; nobody has before the
+    /// first pass.
     rounds: Vec<Option<u64>>,
     passes: Vec<Pass>,
 }
@@ -59,19 +60,26 @@ struct Sample {
 }
 
 impl Row {
+    pub(crate) fn new(comparison: Comparison) -> Self {
+        Self { comparison, rounds: Vec::new(), passes: Vec::new() }
+    }
+
     /// Finds out who can take part, and how many rounds make a sample; only one in `quick` runs.
-    pub(crate) fn new(comparison: Comparison, quick: bool) -> Self {
-        let patience = PATIENCE * comparison.operations.max(PATIENT_OPERATIONS);
-        let rounds = comparison.contenders.iter().enumerate().map(|(i, contender)| {
+    fn prepare(&mut self, quick: bool) {
+        let patience = PATIENCE * self.comparison.operations.max(PATIENT_OPERATIONS);
+        let rounds = self.comparison.contenders.iter().enumerate().map(|(i, contender)| {
             // Without the baseline there would be nothing.
             let able = i == 0 || !takes_longer_than(patience, contender);
             able.then(|| if quick { 1 } else { calibrate(|rounds| contender.run(rounds)) })
         });
-        Self { rounds: rounds.collect(), comparison, passes: Vec::new() }
+        self.rounds = rounds.collect();
     }
 
-    /// Measures for so long; without any time, one sample of each.
+    /// Measures for so long; without any time, one round of each.
     pub(crate) fn pass(&mut self, budget: Duration) {
+        if self.rounds.is_empty() {
+            self.prepare(budget.is_zero());
+        }
         let contenders = &self.comparison.contenders;
         let mut samples = vec![Vec::new(); contenders.len()];
         let mut spent = vec![Duration::ZERO; contenders.len()];
@@ -114,7 +122,7 @@ impl Row {
 
     /// The contender could take part, and would have taken too long.
     pub(crate) fn is_too_slow(&self, name: &str) -> bool {
-        self.index(name).is_some_and(|index| self.rounds[index].is_none())
+        self.index(name).is_some_and(|index| self.rounds.get(index) == Some(&None))
     }
 
     /// Processor time, if every sample has it.
@@ -323,7 +331,7 @@ mod tests {
     #[test]
     fn one_thread_is_told_in_processor_time_and_several_are_not() {
         let clock = |comparison| {
-            let mut row = Row::new(comparison, true);
+            let mut row = Row::new(comparison);
             row.pass(Duration::ZERO);
             assert!(row.time(Semafair::NAME).is_some_and(|time| time > 0.0));
             row.clock()
