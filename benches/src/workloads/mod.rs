@@ -114,3 +114,83 @@ fn acquired<'a, S: Semaphore>(cx: &mut Context<'_>, semaphore: &'a S) -> S::Perm
 fn no_task() -> Context<'static> {
     Context::from_waker(Waker::noop())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use tokio::sync::SemaphorePermit;
+
+    use super::*;
+
+    thread_local! {
+        static CALLS: Cell<u64> = const { Cell::new(0) };
+    }
+
+    /// Counts who acquires.
+    struct Counting(tokio::sync::Semaphore);
+
+    impl Semaphore for Counting {
+        const NAME: &'static str = "counting";
+        const LACKS: &'static [Operation] = &[Operation::Several];
+        type Granted<'a> = Self::Permit<'a>;
+        type Permit<'a> = SemaphorePermit<'a>;
+
+        fn with_permits(permits: usize) -> Self {
+            Self(tokio::sync::Semaphore::new(permits))
+        }
+
+        fn acquire(&self) -> impl Future<Output = Self::Granted<'_>> + Send {
+            CALLS.set(CALLS.get() + 1);
+            async { self.0.acquire().await.expect("nobody closes it") }
+        }
+
+        fn permit<'a>(&'a self, granted: Self::Granted<'a>, _n: u32) -> Self::Permit<'a> {
+            granted
+        }
+
+        fn try_acquire(&self) -> Option<Self::Permit<'_>> {
+            self.0.try_acquire().ok()
+        }
+
+        fn add_permits(&self, n: usize) {
+            self.0.add_permits(n);
+        }
+    }
+
+    /// The operations that three rounds claim, and how often they acquired.
+    fn claimed_and_called(workload: impl Workload) -> (u64, u64) {
+        CALLS.set(0);
+        let _time = workload.run::<Counting>(3);
+        (3 * u64::from(workload.operations()), CALLS.get())
+    }
+
+    #[test]
+    fn an_operation_is_a_waiter_however_many_lines_a_round_has() {
+        // From ten lines to one.
+        for waiters in [10, 30, 100, 200] {
+            let order = Order::Random;
+            let all = [
+                claimed_and_called(Enqueue(waiters)),
+                claimed_and_called(Cancel { waiters, order }),
+                claimed_and_called(EnqueueCancel { waiters, order }),
+                claimed_and_called(AddPermits(waiters)),
+                claimed_and_called(AddPermitsCall(waiters)),
+            ];
+            for (i, (claimed, called)) in all.into_iter().enumerate() {
+                // Of the third, one more stays in line.
+                assert_eq!(called, claimed + u64::from(i == 2), "{waiters} waiters, the {i}th");
+            }
+            // In each line, one more has the permit first.
+            let (claimed, called) = claimed_and_called(HandOffDownTheLine(waiters));
+            assert_eq!(called, claimed + 3 * u64::from(lines(waiters)), "{waiters} waiters");
+        }
+        assert_eq!([lines(10), lines(30), lines(100)], [10, 4, 1]);
+    }
+
+    #[test]
+    fn who_cannot_be_one_of_several_has_long_lines_alone() {
+        assert!(!HandOffDownTheLine(10).suits::<Counting>());
+        assert!(HandOffDownTheLine(100).suits::<Counting>());
+    }
+}
