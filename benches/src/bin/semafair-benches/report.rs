@@ -89,10 +89,10 @@ impl Display for Report {
             f,
             "Ratios are to tokio's time for the same work; lower is faster. All semaphores take turns, with one \
              short sample each. *Clock* says what is compared. **CPU**: one thread works, and its processor time is \
-             taken; the ratio is that of the times that a tenth of the samples of each do not exceed. So what other \
-             programs did meanwhile is left out. **wall**: several threads work, and the ratio is the median, over \
+             taken; the ratio is that of the times that a tenth of the samples of each do not exceed. So the time of other \
+             programs is left out, though not what they do to the caches. **wall**: several threads work, and the ratio is the median, over \
              all turns, of the ratios by the wall clock. All rows were measured twice, minutes apart: *differ* says \
-             by how much semafair's two ratios do. *By the wall clock* is the median for semafair, with the middle \
+             by how much semafair's two ratios do, and much more than 2 % tells of a busy machine. *By the wall clock* is the median for semafair, with the middle \
              half of the ratios in brackets. *Goal* is what it set out for; where that was not reached, \
              `src/line/COSTS.md` says what is in the way. `–` stands where an operation is lacking, `slow` where ten \
              thousand of them, or more, would take over {PATIENCE:?} each."
