@@ -80,12 +80,12 @@ impl Stopwatch {
 /// It takes the same instructions each time, as those who count instructions need it to: nothing is
 /// sorted.
 fn reading() -> Duration {
-    const IN_A_ROW: u32 = 50;
+    const IN_A_ROW: u32 = 20;
     static READING: OnceLock<Duration> = OnceLock::new();
     *READING.get_or_init(|| {
         let read = |_| Stopwatch::now().read().cpu.unwrap_or_default();
         let in_a_row = |_| (0..IN_A_ROW).map(read).sum::<Duration>() / IN_A_ROW;
-        (0..20).map(in_a_row).min().unwrap_or_default()
+        (0..10).map(in_a_row).min().unwrap_or_default()
     })
 }
 
