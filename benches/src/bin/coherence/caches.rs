@@ -6,7 +6,7 @@
 //! readers.
 //!
 //! The cores take the steps of their traced operations in the order of simulated time; at equal times
-//! the core with the lower number is first. So a result follows from the trace alone.
+//! the core that was ready first is first. So a result follows from the trace alone.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
@@ -136,7 +136,9 @@ pub(crate) struct Simulation<'a> {
     ends: Vec<Option<f64>>,
     /// Cores that wait until this part is completed.
     blocked: HashMap<usize, Vec<usize>>,
-    ready: BinaryHeap<Reverse<(Time, usize)>>,
+    /// When a core takes its next step, how many were ready before it, and which it is.
+    ready: BinaryHeap<Reverse<(Time, u64, usize)>>,
+    were_ready: u64,
     outcome: Outcome,
 }
 
@@ -186,6 +188,7 @@ impl<'a> Simulation<'a> {
             ends: vec![None; parts.len()],
             blocked: HashMap::new(),
             ready: BinaryHeap::new(),
+            were_ready: 0,
             outcome: Outcome { by_name: vec![Traffic::default(); names], ..Outcome::default() },
         }
     }
@@ -195,7 +198,7 @@ impl<'a> Simulation<'a> {
         for core in 0..self.cores.len() {
             self.begin(core);
         }
-        while let Some(Reverse((_, core))) = self.ready.pop() {
+        while let Some(Reverse((.., core))) = self.ready.pop() {
             self.step(core);
         }
         let mut ends: Vec<f64> =
@@ -208,6 +211,11 @@ impl<'a> Simulation<'a> {
             all_parts: ends.len(),
             ..self.outcome
         }
+    }
+
+    fn ready_at(&mut self, time: f64, core: usize) {
+        self.ready.push(Reverse((Time(time), self.were_ready, core)));
+        self.were_ready += 1;
     }
 
     /// Makes the core ready for the first access of its next part, unless that must wait for another.
@@ -233,7 +241,7 @@ impl<'a> Simulation<'a> {
         this.time += f64::from(instructions) * self.costs.instruction;
         let time = this.time;
         if this.next < part.accesses.len() {
-            return self.ready.push(Reverse((Time(time), core)));
+            return self.ready_at(time, core);
         }
         this.parts.pop_front();
         self.ends[number] = Some(time);
@@ -259,7 +267,7 @@ impl<'a> Simulation<'a> {
                     // It has the line and the new value now, and tries again at once.
                     this.known.insert(access.word, *version);
                     self.outcome.retries += 1;
-                    return self.ready.push(Reverse((Time(end), core)));
+                    return self.ready_at(end, core);
                 }
                 *version += 1;
             }
@@ -284,9 +292,9 @@ impl<'a> Simulation<'a> {
             Kind::Unlock => {
                 lock.taken = false;
                 if let Some(first) = lock.waiters.pop_front() {
-                    let since = &mut self.cores[first].time;
-                    *since = since.max(end);
-                    self.ready.push(Reverse((Time(*since), first)));
+                    let time = self.cores[first].time.max(end);
+                    self.cores[first].time = time;
+                    self.ready_at(time, first);
                 }
             }
         }

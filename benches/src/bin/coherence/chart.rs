@@ -73,7 +73,9 @@ fn panel(area: &Area<'_>, report: &Report, workload: Workload, what: &str, of: O
         .label_style(LETTERS)
         .draw()?;
     for name in ORDER {
-        let Some((_, points)) = traced.iter().find(|(it, _)| it.semaphore == name) else { continue };
+        let Some((_, points)) = traced.iter().find(|(it, _)| it.semaphore == name) else {
+            continue;
+        };
         let ours = name == Semafair::NAME;
         let style = colour(name).stroke_width(if ours { 4 } else { 2 }).filled();
         let points = points.iter().map(|point| (point.cores as f64, of(point).max(0.05)));

@@ -41,16 +41,20 @@ mod tests {
     use crate::caches::{Access, Kind, Part};
 
     fn series() -> Series {
-        let access =
-            |word, name| Access { after: 0, line: 0, word, kind: Kind::Change, name };
+        let access = |word, name| Access { after: 0, line: 0, word, kind: Kind::Change, name };
         let part = |core| Part { core, accesses: vec![access(0, 0), access(8, 1)], rest: 0 };
-        Series { cores: 2, parts: vec![part(0), part(1)], names: vec!["tail".into(), "head".into()] }
+        Series {
+            cores: 2,
+            parts: vec![part(0), part(1)],
+            names: vec!["tail".into(), "head".into()],
+        }
     }
 
     #[test]
     fn a_word_moves_to_a_line_of_its_own() {
         let moved = apart(&series(), "tail");
-        let lines = |part: &Part| part.accesses.iter().map(|access| access.line).collect::<Vec<_>>();
+        let lines =
+            |part: &Part| part.accesses.iter().map(|access| access.line).collect::<Vec<_>>();
         assert_eq!(lines(&moved.parts[0]), [ELSEWHERE, 0]);
         assert_eq!(lines(&moved.parts[1]), [ELSEWHERE, 0]);
     }

@@ -36,8 +36,7 @@ type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Those that are simulated: ours, the one that all ratios are taken to, one that has a mutex around
 /// everything, and what no semaphore can be faster than.
-const SEMAPHORES: [&str; 4] =
-    [Semafair::NAME, Tokio::NAME, FuturesIntrusive::NAME, FetchAdd::NAME];
+const SEMAPHORES: [&str; 4] = [Semafair::NAME, Tokio::NAME, FuturesIntrusive::NAME, FetchAdd::NAME];
 
 /// Simulates cache-line transfers between 2 to 128 cores, over traces of the real code.
 #[derive(Parser)]
@@ -99,9 +98,10 @@ fn run(options: &Options) -> Result<()> {
         return Ok(subject.start()?);
     }
     let report = Report { traced: trace(options)?, costs: options.costs };
-    let folder = options.out.clone().unwrap_or_else(|| {
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/benches")
-    });
+    let folder = options
+        .out
+        .clone()
+        .unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/benches"));
     fs::create_dir_all(&folder)?;
     let tables = report.to_string();
     chart::draw(&report, &folder.join("coherence.svg"))?;

@@ -156,10 +156,8 @@ fn by_function(f: &mut Formatter<'_>, traced: &Traced, points: &[Point]) -> fmt:
         let after = many.outcome.by_name[name];
         let earlier = first_names.binary_search(&names[name]);
         let before = earlier.map(|name| few.outcome.by_name[name]).unwrap_or_default();
-        let [transfers, queued] = [
-            [before, after].map(|it| it.transfers as f64),
-            [before, after].map(|it| it.queued),
-        ];
+        let [transfers, queued] =
+            [[before, after].map(|it| it.transfers as f64), [before, after].map(|it| it.queued)];
         writeln!(
             f,
             "| `{}` | {:.2} | {:.2} | {:.0} | {:.0} |",
@@ -186,7 +184,10 @@ impl Report {
             ("the balance in 8 shards", |it| sharded(it, "balance.rs", 8)),
             ("the balance in a shard for each core", |it| sharded(it, "balance.rs", 128)),
         ];
-        writeln!(f, "## Other layouts\n\nThroughput of semafair, as a ratio to the layout that it has.\n")?;
+        writeln!(
+            f,
+            "## Other layouts\n\nThroughput of semafair, as a ratio to the layout that it has.\n"
+        )?;
         for workload in Workload::ALL {
             let Some(ours) = self.ours(workload) else { continue };
             write!(f, "| {} |", workload.title())?;
@@ -212,9 +213,10 @@ impl Report {
     fn other_costs(&self, f: &mut Formatter<'_>) -> fmt::Result {
         writeln!(f, "## Other costs\n\nThroughput of semafair, as a ratio to tokio's.\n")?;
         for workload in Workload::ALL {
-            let tokio = self.traced.iter().find(|it| {
-                it.workload == workload && it.semaphore == Tokio::NAME
-            });
+            let tokio = self
+                .traced
+                .iter()
+                .find(|it| it.workload == workload && it.semaphore == Tokio::NAME);
             let (Some(ours), Some(tokio)) = (self.ours(workload), tokio) else { continue };
             write!(f, "| {}: a transfer costs |", workload.title())?;
             for series in &ours.series {

@@ -157,11 +157,7 @@ fn fields(line: &[u8]) -> Option<(u8, u64, u64)> {
 
 /// Keeps the accesses to lines that more than one core uses and that are written to. All others stay
 /// in the cache of their core, and cost what an instruction costs.
-fn digest(
-    parts: &[RawPart],
-    objects: &Objects,
-    disassembly: &mut Disassembly,
-) -> Result<Series> {
+fn digest(parts: &[RawPart], objects: &Objects, disassembly: &mut Disassembly) -> Result<Series> {
     let mut used: HashMap<u64, (usize, bool, bool)> = HashMap::new();
     for part in parts {
         for access in &part.accesses {
@@ -171,8 +167,7 @@ fn digest(
             *written |= access.writes;
         }
     }
-    let is_kept =
-        |access: &&Raw| matches!(used[&(access.address / LINE)], (_, true, true));
+    let is_kept = |access: &&Raw| matches!(used[&(access.address / LINE)], (_, true, true));
     let kept = || parts.iter().flat_map(|part| part.accesses.iter().filter(is_kept));
     let instructions: BTreeSet<u64> = kept().map(|access| access.instruction).collect();
     let locked = objects.locked(&instructions, disassembly)?;
@@ -221,9 +216,8 @@ fn takes_lock(
     locked: &HashMap<u64, Locked>,
 ) -> bool {
     let this = &part.accesses[at];
-    let unlocks = |later: &Raw| {
-        later.address == this.address && locked.contains_key(&later.instruction)
-    };
+    let unlocks =
+        |later: &Raw| later.address == this.address && locked.contains_key(&later.instruction);
     matches!(this.bytes, 1 | 4)
         && !known.contains(&this.address)
         && part.accesses[at + 1..].iter().any(unlocks)
