@@ -11,7 +11,7 @@ use std::process::Command;
 fn tables(workload: &str) -> String {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("coherence-{workload}"));
     let output = Command::new(env!("CARGO_BIN_EXE_coherence"))
-        .args(["--cores=2,3", "--rounds=4", "--warm-up=10"])
+        .args(["--cores=2,3", "--rounds=4", "--operations=12", "--warm-up=10"])
         .arg(format!("--workload={workload}"))
         .arg(format!("--out={}", folder.display()))
         .output()

@@ -91,10 +91,9 @@ impl Objects {
     ) -> Result<HashMap<u64, Locked>> {
         let mut found = HashMap::new();
         for &address in addresses {
-            if let Some((object, place)) = self.find(address) {
-                if let Some(&locked) = disassembly.of(object)?.get(&place) {
-                    found.insert(address, locked);
-                }
+            let Some((object, place)) = self.find(address) else { continue };
+            if let Some(&locked) = disassembly.of(object)?.get(&place) {
+                found.insert(address, locked);
             }
         }
         Ok(found)

@@ -50,6 +50,10 @@ struct Options {
     #[arg(long, default_value_t = 8)]
     rounds: usize,
 
+    /// How many operations all cores together do at least
+    #[arg(long, default_value_t = 256)]
+    operations: usize,
+
     /// Hand-offs of each thread before the trace begins: see the module `subject`
     #[arg(long, default_value_t = 5000)]
     warm_up: usize,
@@ -93,6 +97,7 @@ fn run(options: &Options) -> Result<()> {
             workload,
             cores: options.cores.clone(),
             rounds: options.rounds,
+            operations: options.operations,
             warm_up: options.warm_up,
         };
         return Ok(subject.start()?);
@@ -131,6 +136,7 @@ fn trace(options: &Options) -> Result<Vec<Traced>> {
                 format!("--workload={}", name.get_name()),
                 format!("--cores={}", cores.join(",")),
                 format!("--rounds={}", options.rounds),
+                format!("--operations={}", options.operations),
                 format!("--warm-up={}", options.warm_up),
             ];
             let series = trace::record(semaphore, workload, &arguments, &mut disassembly)?;

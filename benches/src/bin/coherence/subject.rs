@@ -19,9 +19,6 @@ use semafair_benches::{ForEach, Operation, Semaphore, for_each};
 /// The most cores that there can be.
 pub(crate) const MOST_CORES: usize = 128;
 
-/// The least number of operations in a series: few cores do more each, for a stable average.
-const LEAST_OPERATIONS: usize = 256;
-
 /// The mark that ends an operation.
 pub(crate) const END: usize = MOST_CORES;
 /// The mark before the first operation of a number of cores.
@@ -89,6 +86,8 @@ pub(crate) struct Subject {
     pub(crate) cores: Vec<usize>,
     /// How many operations each core does at least.
     pub(crate) rounds: usize,
+    /// How many all cores do at least: few cores do more each, for a stable average.
+    pub(crate) operations: usize,
     /// How many hand-offs each of a few threads does before that, all at the same time and not traced.
     /// Valgrind stops a thread after 100 000 basic blocks, wherever it is. So the threads meet, and
     /// what a semaphore builds when that happens for the first time is there for the trace.
@@ -160,7 +159,7 @@ impl Subject {
         let begin = &Barrier::new(cores + 1);
         thread::scope(|scope| {
             let core = |number| {
-                let rounds = self.rounds.max(LEAST_OPERATIONS / cores);
+                let rounds = self.rounds.max(self.operations / cores);
                 let core = Core { number, rounds, turns };
                 let run = move || {
                     begin.wait();

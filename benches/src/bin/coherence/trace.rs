@@ -136,8 +136,18 @@ fn read(mut trace: impl BufRead, marks: &OnceLock<u64>) -> Result<(Vec<Vec<RawPa
             }
             _ => {
                 if let Some(part) = &mut part {
-                    let after = mem::take(&mut part.rest);
                     let writes = kind != b'L';
+                    // A locked instruction is told as a load and a store of its own.
+                    let before = part.accesses.last_mut().filter(|before| {
+                        part.rest == 0
+                            && writes
+                            && (before.instruction, before.address) == (instruction, address)
+                    });
+                    if let Some(before) = before {
+                        before.writes = true;
+                        continue;
+                    }
+                    let after = mem::take(&mut part.rest);
                     part.accesses.push(Raw { instruction, address, bytes, writes, after });
                 }
             }
@@ -235,5 +245,25 @@ fn unlock(accesses: &mut [Access]) {
                 unlocks.kind = Kind::Unlock;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_locked_instruction_is_one_access() {
+        let marks = OnceLock::from(0x1000);
+        let mark = |which: usize| format!(" S {:08x},1\n", 0x1000 + which);
+        let locked = "I  00002000,4\n L 00003000,8\n S 00003000,8\n";
+        let other = "I  00002004,4\n L 00003008,8\nI  00002008,4\n S 00003008,8\n";
+        let text =
+            format!("==1== lackey\n{}{}{locked}{other}{}", mark(NEW_SERIES), mark(0), mark(END));
+        let (series, last) = read(text.as_bytes(), &marks).unwrap();
+        assert_eq!(last, "==1== lackey");
+        let accesses = &series[0][0].accesses;
+        let told: Vec<_> = accesses.iter().map(|it| (it.address, it.writes)).collect();
+        assert_eq!(told, [(0x3000, true), (0x3008, false), (0x3008, true)]);
     }
 }
