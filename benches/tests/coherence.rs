@@ -50,13 +50,14 @@ fn locks(tables: &str, name: &str) -> f64 {
 #[test]
 fn an_acquire_has_the_transfers_that_its_code_says() {
     let tables = tables("acquire");
-    // A subtraction and an addition of one word: each core fetches its line for both, at most.
+    // A subtraction and an addition of one word: each core fetches its line for each, at most.
     for (throughput, transfers) in column(&tables, "semafair") {
         assert!(throughput > 0.0 && (0.5..=2.0).contains(&transfers), "{tables}");
     }
     assert_eq!(column(&tables, "semafair").len(), 2);
-    // tokio's permit is given back under a lock, and ours is not.
-    assert!((locks(&tables, "tokio") - 1.0).abs() < 0.01, "{tables}");
+    // tokio's permit is given back under a lock, and ours is not. A thread's first acquire may take
+    // another lock, of the C library, for a thread-local variable of tokio's.
+    assert!((1.0..=1.3).contains(&locks(&tables, "tokio")), "{tables}");
     assert!(locks(&tables, "semafair").abs() < 0.01, "{tables}");
 }
 
