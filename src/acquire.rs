@@ -1,5 +1,7 @@
 //! The futures that wait for permits.
 
+mod enqueue;
+
 use core::fmt;
 use core::future::Future;
 use core::pin::Pin;

@@ -5,6 +5,7 @@ use core::future::Future;
 use core::pin::pin;
 use core::task::{Context, Poll, Waker};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use parking::Parker;
 
@@ -14,6 +15,7 @@ use crate::semaphore::Semaphore;
 
 #[cfg(all(test, not(any(semafair_loom, semafair_shuttle))))]
 mod tests;
+pub(crate) mod timeout;
 
 /// Whether this is a target without threads, where nothing could wake a thread that sleeps.
 ///
@@ -25,28 +27,54 @@ const HAS_NO_THREADS: bool =
 /// Runs `future` to its end, blocking the thread while it waits.
 #[track_caller]
 fn block_on<F: Future>(future: F) -> F::Output {
+    match block_on_for(future, None) {
+        Some(output) => output,
+        None => unreachable!("it ends without a time-out"),
+    }
+}
+
+/// Runs `future` to its end, blocking the thread while it waits; or drops it when `timeout` is over,
+/// and returns `None`. If `timeout` is zero, polls once.
+#[track_caller]
+fn block_on_for<F: Future>(future: F, timeout: Option<Duration>) -> Option<F::Output> {
     check_may_block();
     let mut future = pin!(future);
-    // Most calls need not wait, and these need no waker. A future that waits takes its place now
-    // all the same: it is polled again, with a waker that works, before this thread sleeps.
+    // Most calls need not wait, and these need neither a waker nor a clock. A future that waits
+    // takes its place now all the same: it is polled again, with a waker that works, before this
+    // thread sleeps.
     if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-        return output;
+        return Some(output);
+    }
+    if timeout == Some(Duration::ZERO) {
+        return None;
     }
     if HAS_NO_THREADS {
         panic!("cannot wait for permits: this target has no other thread to release them");
     }
+    // A time-out that the clock cannot represent is never over.
+    let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     let sleeper = Sleeper::take();
     let mut cx = Context::from_waker(&sleeper.waker);
-    loop {
-        match future.as_mut().poll(&mut cx) {
-            Poll::Ready(output) => {
-                sleeper.put_back();
-                return output;
-            }
-            // A waker of an earlier call may end this at once. Then the future is polled in vain.
-            Poll::Pending => sleeper.parker.park(),
+    let output = loop {
+        // Before the poll: what came in time is not given up, however late this thread runs.
+        let is_over = deadline.is_some_and(|deadline| Instant::now() >= deadline);
+        if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
+            break Some(output);
         }
-    }
+        if is_over {
+            break None;
+        }
+        // A sleep may end for no reason, or by a waker of an earlier call. Then the future is polled
+        // in vain.
+        match deadline {
+            None => sleeper.parker.park(),
+            Some(deadline) => {
+                let _woken = sleeper.parker.park_deadline(deadline);
+            }
+        }
+    };
+    sleeper.put_back();
+    output
 }
 
 /// What a thread sleeps on, and the waker that ends its sleep.

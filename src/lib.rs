@@ -27,9 +27,12 @@
 //!   examples](Semaphore#examples).
 //! - [`SemaphorePermit`] and [`OwnedSemaphorePermit`] are the guards: dropping one gives its permits back. They can be
 //!   merged, split and forgotten.
-//! - [`Acquire`] and [`AcquireOwned`] are the futures. They can be stored without a box, and moved while they wait.
+//! - [`Acquire`] and [`AcquireOwned`] are the futures. They can be stored without a box, and moved while they wait. With
+//!   [`enqueue`](Acquire::enqueue) one takes its place before it is polled.
+//! - [`AcquireBetween`] takes as many permits as there are, and [`Run`] runs a future under permits.
+//! - [`CloseOnDrop`] closes the semaphore when its owner is gone.
 //! - [`PollSemaphore`] is for futures and services that are written by hand.
-//! - [`AcquireError`] and [`TryAcquireError`] say why there is no permit.
+//! - [`AcquireError`], [`TryAcquireError`] and [`AcquireTimeoutError`] say why there is no permit.
 //!
 //! How it works, and why it is right, is in the
 //! [design](https://docs.rs/crate/semafair/latest/source/src/line/README.md); what each operation costs, in
@@ -42,21 +45,28 @@
 //! - `stream`: [`PollSemaphore`] implements `futures_core::Stream`.
 
 mod acquire;
+mod between;
 mod blocking;
+mod close_on_drop;
 mod core;
 mod error;
 mod line;
 mod permit;
 mod poll_semaphore;
+mod run;
 mod semaphore;
 mod sync;
 mod try_acquire;
 mod wakes;
 
 pub use self::acquire::{Acquire, AcquireOwned};
+pub use self::between::{AcquireBetween, AcquireBetweenOwned};
+pub use self::blocking::timeout::AcquireTimeoutError;
+pub use self::close_on_drop::{CloseOnDrop, CloseOnDropOwned};
 pub use self::error::{AcquireError, TryAcquireError};
 pub use self::permit::{OwnedSemaphorePermit, SemaphorePermit};
 pub use self::poll_semaphore::PollSemaphore;
+pub use self::run::Run;
 pub use self::semaphore::Semaphore;
 
 /// The examples of the README, which run as tests.

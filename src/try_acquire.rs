@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::core::balance::check_permits;
+use crate::core::balance::{Snapshot, check_permits};
 use crate::error::TryAcquireError;
 use crate::permit::{OwnedSemaphorePermit, SemaphorePermit};
 use crate::semaphore::Semaphore;
@@ -141,13 +141,24 @@ impl Semaphore {
     #[track_caller]
     fn try_take(&self, n: u32) -> Result<(), TryAcquireError> {
         check_permits(n as usize);
-        self.core.balance.try_take(n).map_err(|seen| {
-            if seen.is_closed() {
-                waking(|wakes| self.core.help_close(wakes));
-                TryAcquireError::Closed
-            } else {
-                TryAcquireError::NoPermits
-            }
-        })
+        self.core.balance.try_take(n).map_err(|seen| self.try_failed(seen))
+    }
+
+    /// As many as are free.
+    #[track_caller]
+    pub(crate) fn try_take_between(&self, min: u32, max: u32) -> Result<u32, TryAcquireError> {
+        check_permits(min as usize);
+        self.core.balance.try_take_between(min, max).map_err(|seen| self.try_failed(seen))
+    }
+
+    /// Why there were no permits, if the balance was `seen`.
+    #[inline]
+    fn try_failed(&self, seen: Snapshot) -> TryAcquireError {
+        if seen.is_closed() {
+            waking(|wakes| self.core.help_close(wakes));
+            TryAcquireError::Closed
+        } else {
+            TryAcquireError::NoPermits
+        }
     }
 }

@@ -195,10 +195,10 @@ fn tokio_2237_cancelled_waiters_pile_up_behind_one_who_stays() {
     for i in 0..1_000_000 {
         drop(waits(sem.acquire()));
         if i % 100 == 0 {
-            assert!(since.held() < MIB, "{} bytes after {i}", since.held());
+            assert!(since.held() < MIB / 16, "{} bytes after {i}", since.held());
         }
     }
-    assert!(since.held() < MIB);
+    assert!(since.held() < MIB / 16);
     sem.add_permits(1);
     assert!(matches!(poll(&mut head), Poll::Ready(Ok(_))));
     drop(head);
@@ -215,7 +215,7 @@ fn a_window_that_moves_on_behind_one_who_stays_leaves_little() {
     for i in 0..300_000 {
         window[i % 100] = Some(waits(sem.acquire()));
         if i % 100 == 0 {
-            assert!(since.held() < MIB, "{} bytes after {i}", since.held());
+            assert!(since.held() < MIB / 16, "{} bytes after {i}", since.held());
         }
     }
     drop(window);
@@ -463,10 +463,10 @@ fn served(sem: &Semaphore, mut line: Vec<Acquire<'_>>) {
 /// People have a semaphore for each key.
 #[test]
 fn a_semaphore_that_was_contended_once_keeps_little() {
-    for waiters in 1..=3 {
+    for (waiters, most) in [(1, 256), (3, 256), (4, 512), (18, 512), (19, 2048), (1000, 2048)] {
         for ends in [served as fn(&Semaphore, Vec<Acquire<'_>>), |_, line| drop(line)] {
             let kept = kept_after(waiters, ends);
-            assert!(kept <= 256, "{kept} bytes after {waiters} waiters");
+            assert!(kept <= most, "{kept} bytes after {waiters} waiters");
         }
     }
 }

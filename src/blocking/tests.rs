@@ -133,3 +133,101 @@ fn a_panic_of_a_poll_comes_out_and_the_thread_can_wait_again() {
         block_on(ready_at(3, Waker::wake_by_ref));
     });
 }
+
+mod with_a_time_out {
+    use super::*;
+
+    /// More than any test takes.
+    const LONG: Option<Duration> = Some(Duration::from_secs(1000));
+    const SHORT: Duration = Duration::from_millis(2);
+
+    #[test]
+    fn a_wake_ends_it_in_time() {
+        ends(|| assert_eq!(block_on_for(served_by_a_thread(|| {}), LONG), Some(())));
+    }
+
+    #[test]
+    fn wakes_in_vain_do_not_end_it_early() {
+        ends(|| {
+            let start = Instant::now();
+            let mut polls = 0;
+            let never = poll_fn(|cx| {
+                polls += 1;
+                if polls < 5 {
+                    cx.waker().wake_by_ref();
+                }
+                Poll::<()>::Pending
+            });
+            assert_eq!(block_on_for(never, Some(SHORT)), None);
+            assert!(start.elapsed() >= SHORT, "the time was not over");
+            assert!(polls >= 5, "it was woken, and not polled");
+        });
+    }
+
+    /// Though a poll took all the time there was: what came meanwhile is not given up.
+    #[test]
+    fn the_last_poll_comes_after_the_time_is_over() {
+        ends(|| {
+            let slow = ready_at(3, |_| {
+                let start = Instant::now();
+                while start.elapsed() <= SHORT {
+                    thread::yield_now();
+                }
+            });
+            assert_eq!(block_on_for(slow, Some(SHORT)), Some(()));
+        });
+    }
+
+    #[test]
+    fn zero_is_one_poll_without_a_waker() {
+        ends(|| {
+            let mut polls = 0;
+            let never = poll_fn(|cx| {
+                polls += 1;
+                assert_eq!(cx.waker().data(), Waker::noop().data());
+                Poll::<()>::Pending
+            });
+            assert_eq!(block_on_for(never, Some(Duration::ZERO)), None);
+            assert_eq!(polls, 1);
+            assert_eq!(block_on_for(ready_at(1, |_| ()), Some(Duration::ZERO)), Some(()));
+        });
+    }
+
+    #[test]
+    fn a_time_that_no_clock_has_is_never_over() {
+        ends(|| {
+            let served = served_by_a_thread(|| {});
+            assert_eq!(block_on_for(served, Some(Duration::MAX)), Some(()));
+        });
+    }
+
+    #[test]
+    fn the_future_is_dropped_when_the_time_is_over() {
+        ends(|| {
+            let token = Arc::new(());
+            let kept = token.clone();
+            let never = poll_fn(move |_| {
+                let _kept = &kept;
+                Poll::<()>::Pending
+            });
+            assert_eq!(block_on_for(never, Some(SHORT)), None);
+            assert_eq!(Arc::strong_count(&token), 1);
+        });
+    }
+
+    #[test]
+    fn the_sleeper_serves_the_next_call() {
+        ends(|| {
+            let wakers = [(); 2].map(|()| {
+                let mut kept = None;
+                let never = poll_fn(|cx| {
+                    kept = Some(cx.waker().clone());
+                    Poll::<()>::Pending
+                });
+                assert_eq!(block_on_for(never, Some(SHORT)), None);
+                kept.expect("it was polled")
+            });
+            assert_eq!(wakers[0].data(), wakers[1].data());
+        });
+    }
+}

@@ -12,6 +12,8 @@
 //! Once closed, the word is a signed count: nobody waits any more, and nothing is owed. It is
 //! below the closed zero while a refused acquire has not put back what it took.
 
+mod between;
+
 use core::fmt;
 
 use crate::sync::{AcqRel, Acquire, AtomicI64, Relaxed, const_fn, seeded};

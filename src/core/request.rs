@@ -3,6 +3,9 @@
 //! `#[cold]`, here and elsewhere, does not say that a call is rare. It keeps the function from
 //! being inlined into the path of a request that need not wait.
 
+pub(crate) mod between;
+mod enqueue;
+
 use core::fmt;
 use core::mem;
 use core::task::{Context, Poll, Waker, ready};
@@ -242,7 +245,10 @@ impl Request {
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), AcquireError>> {
         assert!(self.stage != Stage::Over, "`Acquire` polled after completion");
-        let Some(place) = &mut self.place else { return self.say(self.stage) };
+        let Some(place) = &mut self.place else {
+            // The answer came before this poll, and may have cost no poll before: see `enqueue`.
+            return if budget::is_due() { self.end(self.stage, cx) } else { self.say(self.stage) };
+        };
         let Registered { verdict, unused, wake_now } = place.register(cx.waker());
         waking(|wakes| {
             for unused in unused {

@@ -14,32 +14,38 @@
 use core::ptr::NonNull;
 
 use super::position::{Place, Position, Tail};
-use super::reclaim::{Guard, Hazards, Head, Source};
-use super::segment::{Completed, Retired, Segment};
-use crate::sync::{AtomicIsize, Relaxed, seeded};
+use super::reclaim::{Guard, Hazards, Head, Source, append};
+use super::segment::{Completed, Retired, Segment, behind};
+use crate::sync::{AtomicI64, Relaxed, seeded};
 
 #[derive(Debug)]
 pub(super) struct List {
     head: Head,
     tail: Tail,
     hazards: Hazards,
-    /// How many segments are linked.
-    linked: AtomicIsize,
-    /// How many of them are finished. Both counts are for [`List::is_sparse`] alone. They may be
-    /// too high or too low while a thread is between a step and its count.
-    finished: AtomicIsize,
+    /// How many segments are linked, and how many of them are finished: see [`is_sparse`]. Both
+    /// counts may be too high or too low while a thread is between a step and its count.
+    counts: AtomicI64,
+}
+
+/// One linked segment, in [`List::counts`].
+const LINKED: i64 = 1;
+/// One that is finished.
+const FINISHED: i64 = 1 << 32;
+
+/// Whether a sweep pays: it visits all linked segments, and should unlink a third of them. With one
+/// it does not: the last is never unlinked.
+#[expect(clippy::cast_possible_truncation, reason = "the low half, which may be below zero")]
+fn is_sparse(counts: i64) -> bool {
+    let linked = i64::from(counts as i32);
+    let finished = (counts - linked) / FINISHED;
+    linked > 1 && finished * 3 >= linked
 }
 
 impl List {
     pub(super) fn new() -> Self {
         let (head, tail) = Head::new();
-        Self {
-            head,
-            tail,
-            hazards: Hazards::new(),
-            linked: AtomicIsize::new(1),
-            finished: AtomicIsize::new(0),
-        }
+        Self { head, tail, hazards: Hazards::new(), counts: AtomicI64::new(LINKED) }
     }
 
     #[cfg(all(test, not(semafair_shuttle)))]
@@ -105,7 +111,7 @@ impl List {
         if tail != full || tail.segment() != guard.pointer().as_ptr() {
             return Err(tail);
         }
-        let first = Position::new(self.next_or_new(guard.segment()), 0);
+        let first = self.behind_tail(guard.segment());
         // Still under the guard, so that `full` cannot be the address of another segment.
         self.tail.change(full, first.next()).map(|()| first)
     }
@@ -177,31 +183,27 @@ impl List {
             Completed::Unlinked(retired) => self.hazards.retire(retired),
             Completed::Linked => {
                 // ORDERING: Relaxed. Pairs with nothing: the counts may be out of date.
-                self.finished.fetch_add(1, Relaxed);
-                if self.is_sparse() {
+                let before = self.counts.fetch_add(FINISHED, Relaxed);
+                if is_sparse(before + FINISHED) {
                     self.sweep();
                 }
             }
         }
     }
 
-    /// Whether a sweep pays: it visits all linked segments, and should unlink a third of them. With
-    /// two it does not: the next delivery unlinks the first, and the last is never unlinked.
-    fn is_sparse(&self) -> bool {
-        // ORDERING: Relaxed. Pairs with nothing, as in `complete_slow`.
-        let finished = self.finished.load(Relaxed);
-        // ORDERING: Relaxed, as above.
-        let linked = self.linked.load(Relaxed);
-        linked > 2 && finished * 3 >= linked
-    }
-
-    /// The segment behind one whose places are all reserved; appended if there is none.
-    fn next_or_new(&self, segment: &Segment) -> *mut Segment {
-        if segment.next().0.is_null() && self.hazards.append_to(segment) {
+    /// The first place behind the tail's segment, whose places are all reserved. If there is no
+    /// segment behind, appends one.
+    ///
+    /// If the tail has moved on, the result may be wrong; then the caller's change of the tail
+    /// fails.
+    fn behind_tail(&self, segment: &Segment) -> Position {
+        if segment.next().0.is_null() && append(segment) {
             // ORDERING: Relaxed. Pairs with nothing, as in `complete_slow`.
-            self.linked.fetch_add(1, Relaxed);
+            self.counts.fetch_add(LINKED, Relaxed);
         }
-        segment.next().0
+        // What is behind the tail's segment was appended to it. It is not protected, so its own
+        // fields are not read.
+        Position::new(segment.next().0, behind(segment.first()))
     }
 
     /// Moves the tail off a segment whose places are all reserved, before that is unlinked. `false`
@@ -216,8 +218,7 @@ impl List {
         if tail.is_shut() {
             return false;
         }
-        let next = Position::new(self.next_or_new(segment), 0);
-        match self.tail.change(tail, next) {
+        match self.tail.change(tail, self.behind_tail(segment)) {
             Ok(()) => true,
             // Another thread moved it on, or shut it.
             Err(now) => now.segment() != here,
@@ -226,13 +227,10 @@ impl List {
 
     /// Notes that the caller has unlinked a segment.
     fn unlinked(&self, segment: NonNull<Segment>) -> Option<Retired> {
-        // ORDERING: Relaxed. Pairs with nothing, as in `complete_slow`.
-        self.linked.fetch_sub(1, Relaxed);
         let retired = Segment::unlinked(segment);
-        if retired.is_some() {
-            // ORDERING: Relaxed, as above.
-            self.finished.fetch_sub(1, Relaxed);
-        }
+        let gone = if retired.is_some() { LINKED + FINISHED } else { LINKED };
+        // ORDERING: Relaxed. Pairs with nothing, as in `complete_slow`.
+        self.counts.fetch_sub(gone, Relaxed);
         retired
     }
 

@@ -9,11 +9,11 @@ use super::cell::{Cell, Finish, Registered, Seen, Verdict};
 use super::segment::{CELLS, Completed, FIRST_CELLS, Segment};
 use crate::sync::{AtomicPtr, SeqCst};
 
-const INDEX: usize = 0b1_1111;
-const SHUT: usize = 0b10_0000;
+const INDEX: usize = 0b11_1111;
+const SHUT: usize = 0b100_0000;
 
 /// The alignment of segments: the number of a cell, and SHUT, fit into the low bits of an address.
-pub(super) const ALIGN: usize = 64;
+pub(super) const ALIGN: usize = 128;
 const _: () = assert!(CELLS <= INDEX && INDEX & SHUT == 0 && INDEX | SHUT == ALIGN - 1);
 
 /// A segment, and the number of a cell: the place that is reserved next, if it is the tail's.

@@ -44,6 +44,13 @@ pub(super) const fn lowest(first: usize) -> usize {
     first.saturating_sub(1)
 }
 
+/// The number of the first place in the segment behind one whose first is number `first`. The
+/// segments of a line grow: each has four times as many cells as the one before, and `CELLS` at
+/// most.
+pub(super) const fn behind(first: usize) -> usize {
+    (CELLS + 1).saturating_sub(4 * (CELLS - lowest(first)))
+}
+
 /// Whether the cell that was just finished was the last of its segment.
 #[derive(Debug)]
 #[must_use]
@@ -59,10 +66,11 @@ pub(crate) enum Completed {
 /// A run of cells.
 ///
 /// The cells lie in front of these fields, in the same block. The last cell of each segment is
-/// number `CELLS - 1`. The first segment of a line has few cells, so its first number is higher. So
-/// the address of the segment and a number say where a cell is, and whether there is another behind
-/// it. In front of the first place of a line lies a sentinel, a cell that stays OPEN for ever: the
-/// owner of that place looks in front of itself as all others do, and finds that it must walk.
+/// number `CELLS - 1`. The first segments of a line have few cells, so their first numbers are
+/// higher. So the address of the segment and a number say where a cell is, and whether there is
+/// another behind it. In front of the first place of a small segment lies a sentinel, a cell that
+/// stays OPEN for ever: the owner of that place looks in front of itself as all others do, and finds
+/// that it must walk.
 #[derive(Debug)]
 pub(super) struct Segment {
     next: AtomicPtr<Segment>,
@@ -88,21 +96,6 @@ impl Segment {
             first: first as u32,
             offset: offset as u32,
         }
-    }
-
-    /// Makes a large segment as new. Old words stay in the wakers' slots, where nobody reads them.
-    pub(super) fn renew(&mut self) {
-        if let Ok(cells) = <&[Cell; CELLS]>::try_from(self.cells()) {
-            for (number, cell) in cells.iter().enumerate() {
-                cell.renew(number == CELLS - 1);
-            }
-        }
-        // ORDERING: Relaxed. `&mut self`: nobody else is there.
-        self.next.store(ptr::null_mut(), Relaxed);
-        // ORDERING: Relaxed, as above.
-        self.hint.store(self.first, Relaxed);
-        // ORDERING: Relaxed, as above.
-        self.ends.store(0, Relaxed);
     }
 
     /// The number of the first place.

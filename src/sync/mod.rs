@@ -8,25 +8,17 @@ pub(crate) mod seeded;
 
 pub(crate) use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 #[cfg(not(test))]
-pub(crate) use core::sync::atomic::{
-    AtomicBool, AtomicI64, AtomicIsize, AtomicPtr, AtomicU32, AtomicU64,
-};
+pub(crate) use core::sync::atomic::{AtomicBool, AtomicI64, AtomicPtr, AtomicU32, AtomicU64};
 // Explores all interleavings of a few threads, and what the memory model lets them see.
 #[cfg(all(test, semafair_loom))]
-pub(crate) use loom::sync::atomic::{
-    AtomicBool, AtomicI64, AtomicIsize, AtomicPtr, AtomicU32, AtomicU64,
-};
+pub(crate) use loom::sync::atomic::{AtomicBool, AtomicI64, AtomicPtr, AtomicU32, AtomicU64};
 // Draws interleavings of many threads at random.
 #[cfg(all(test, semafair_shuttle))]
-pub(crate) use shuttle::sync::atomic::{
-    AtomicBool, AtomicI64, AtomicIsize, AtomicPtr, AtomicU32, AtomicU64,
-};
+pub(crate) use shuttle::sync::atomic::{AtomicBool, AtomicI64, AtomicPtr, AtomicU32, AtomicU64};
 
 // `core`'s, before each of which a thread can be stopped.
 #[cfg(all(test, not(any(semafair_loom, semafair_shuttle))))]
-pub(crate) use self::probe::steps::{
-    AtomicBool, AtomicI64, AtomicIsize, AtomicPtr, AtomicU32, AtomicU64,
-};
+pub(crate) use self::probe::steps::{AtomicBool, AtomicI64, AtomicPtr, AtomicU32, AtomicU64};
 
 /// Stands between the write and the read of each Dekker pair (see `line/README.md`).
 ///

@@ -306,3 +306,32 @@ async fn a_shutdown_starts_nothing_new_and_gets_all_permits_back() {
     assert!(after.contains("Job 9 is not started."), "{result}");
     assert!(after.ends_with("All 3 permits are back.\n"), "{result}");
 }
+
+#[tokio::test]
+async fn a_limit_follows_a_setting_and_the_service() {
+    let output = run("resize", NO_OPTIONS).await;
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let result = text(&output.stdout);
+    assert!(result.contains("calls: limit "), "{result}");
+    assert!(result.contains("The limit, over 60 seconds:"), "{result}");
+    assert!(result.lines().last().expect("a sum").contains("calls were answered"), "{result}");
+}
+
+#[tokio::test]
+async fn load_is_shed_at_once() {
+    let output = run("shed", NO_OPTIONS).await;
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let result = text(&output.stdout);
+    assert_eq!(result.matches("200, page").count(), 9, "{result}");
+    assert_eq!(result.matches("503, Retry-After: 1").count(), 6, "{result}");
+    assert!(result.contains("413"), "{result}");
+}
+
+#[tokio::test]
+async fn buffers_stay_within_a_budget() {
+    let output = run("budget", NO_OPTIONS).await;
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let result = text(&output.stdout);
+    assert_eq!(result.matches("had a buffer of").count(), 24, "{result}");
+    assert!(result.contains("A file of 64 MiB was refused"), "{result}");
+}

@@ -9,7 +9,7 @@ use semafair::Semaphore;
 use crate::support::{served, wait, watch};
 
 /// Waits until a thread asks for more than is free: from then on, nothing is.
-fn until_somebody_waits(sem: &Semaphore) {
+pub(crate) fn until_somebody_waits(sem: &Semaphore) {
     watch();
     while sem.try_acquire().map(drop).is_ok() {
         thread::yield_now();

@@ -11,7 +11,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use fastrand::Rng;
-use semafair::{AcquireOwned, OwnedSemaphorePermit, Semaphore, TryAcquireError};
+use semafair::{
+    AcquireBetweenOwned, AcquireOwned, OwnedSemaphorePermit, Semaphore, TryAcquireError,
+};
 
 use self::client::{Side, Step, race};
 use crate::support::seed;
@@ -63,9 +65,10 @@ fn long_ones() {
 /// The checker itself: what it must take, and what it must find.
 mod checker {
     use crate::histories::client::{Record, are_explained};
-    use crate::histories::spec::Answer::{Closed, Granted, Waits};
+    use crate::histories::spec::Answer::{Closed, Got, Granted, Waits};
     use crate::histories::spec::Event::{
-        self, Answered, Asks, Available, Closes, Ends, Gives, Leaves, PolledAgain, Quiet, Tried,
+        self, Answered, Asks, AsksBetween, Available, Closes, Ends, Gives, Leaves, PolledAgain,
+        Quiet, Tried, TriedBetween,
     };
 
     /// Calls: from, to, thread, events.
@@ -113,6 +116,28 @@ mod checker {
         };
         assert!(both(&[PolledAgain(2, Waits)]));
         assert!(!both(&[PolledAgain(2, Granted)]));
+    }
+
+    #[test]
+    fn a_range_is_as_many_as_are_free() {
+        let asks = |name, n| [AsksBetween(name, 1, 3), Answered(name, Got(n))];
+        assert!(explained_in_turn(&[&[Gives(2), Ends], &asks(1, 2), &[Quiet(0)]]));
+        assert!(explained_in_turn(&[&[Gives(5), Ends], &asks(1, 3), &[Quiet(2)]]));
+        assert!(!explained_in_turn(&[&[Gives(2), Ends], &asks(1, 1)]));
+        assert!(!explained_in_turn(&[&[Gives(5), Ends], &asks(1, 4)]));
+        let tries = |n| explained_in_turn(&[&[Gives(2), Ends], &[TriedBetween(1, 3, Got(n))]]);
+        assert!(tries(2));
+        assert!(!tries(1) && !tries(3));
+        // In the line.
+        let waits: &[Event] = &[AsksBetween(1, 1, 3), Answered(1, Waits)];
+        let behind: &[Event] = &[Asks(2, 1), Answered(2, Waits)];
+        let then = |n| explained_in_turn(&[waits, &[Gives(2), Ends], &[PolledAgain(1, Got(n))]]);
+        assert!(then(2));
+        assert!(!then(1) && !then(3));
+        let then =
+            |n| explained_in_turn(&[waits, behind, &[Gives(2), Ends], &[PolledAgain(1, Got(n))]]);
+        assert!(then(1));
+        assert!(!then(2), "it took what another waits for");
     }
 
     /// The interleaving that is told in `spec.rs`, and the same when the first was there in time.

@@ -6,11 +6,15 @@
 mod support;
 
 mod bank;
+mod between;
 mod blocking;
+mod blocking_timeout;
 #[cfg(feature = "tokio")]
 mod budget;
 mod cancel;
 mod close;
+mod close_on_drop;
+mod enqueue;
 mod errors;
 mod fairness;
 mod futures;
@@ -25,6 +29,7 @@ mod races;
 mod readme;
 mod reentrancy;
 mod regressions;
+mod run;
 mod stress;
 mod tidy;
 mod traps;

@@ -2,33 +2,71 @@
 //! `stress` keeps everything busy for long, this meets in the short moments between two steps, and
 //! looks at everything when the dust has settled.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Waker};
 use std::thread;
+use std::time::Duration;
 
 use fastrand::Rng;
-use semafair::{AcquireOwned, OwnedSemaphorePermit, Semaphore};
+use semafair::{AcquireBetweenOwned, AcquireError, AcquireOwned, OwnedSemaphorePermit, Semaphore};
 
 use crate::support::watchdog::times;
 use crate::support::{Wakes, poll, seed};
 
+/// A request for so many permits, or for at least so many.
+enum Request {
+    Many(AcquireOwned),
+    Between(AcquireBetweenOwned),
+}
+
+impl Future for Request {
+    type Output = Result<OwnedSemaphorePermit, AcquireError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.get_mut() {
+            Self::Many(future) => Pin::new(future).poll(cx),
+            Self::Between(future) => Pin::new(future).poll(cx),
+        }
+    }
+}
+
 /// One who waits.
 struct Waiter {
-    future: AcquireOwned,
+    future: Request,
     wakes: Arc<Wakes>,
+    /// Otherwise nobody is woken.
+    was_polled: bool,
     /// Its number in the line, for those who came before the race; they came in this order.
     number: Option<usize>,
     wants: usize,
+    takes: usize,
 }
 
 impl Waiter {
     fn new(sem: &Arc<Semaphore>, n: u32, number: Option<usize>) -> Self {
         Self {
-            future: Arc::clone(sem).acquire_many_owned(n),
+            future: Request::Many(Arc::clone(sem).acquire_many_owned(n)),
             wakes: Wakes::new(),
+            was_polled: false,
             number,
             wants: n as usize,
+            takes: n as usize,
+        }
+    }
+
+    fn between(sem: &Arc<Semaphore>, min: u32, max: u32) -> Self {
+        let future = Request::Between(Arc::clone(sem).acquire_between_owned(min..=max));
+        Self { future, takes: max as usize, ..Self::new(sem, min, None) }
+    }
+
+    /// Asks, and is not polled yet.
+    fn enqueue(&mut self) {
+        match &mut self.future {
+            Request::Many(future) => future.enqueue(),
+            Request::Between(future) => future.enqueue(),
         }
     }
 }
@@ -50,6 +88,9 @@ struct Side {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Step {
     Ask(u32),
+    AskBetween(u32, u32),
+    Enqueue(u32),
+    EnqueueBetween(u32, u32),
     /// So many times, for only the last one can miss a wake.
     AskAgain(u8),
     Leave,
@@ -57,6 +98,9 @@ pub(crate) enum Step {
     Release,
     ReleaseOne,
     Try(u32),
+    TryBetween(u32, u32),
+    /// On the thread, for so long at most.
+    Block(u32, Duration),
     Add(usize),
     Forget,
     Close,
@@ -79,7 +123,7 @@ impl Step {
     }
 
     /// Often a single one: then the threads meet in it.
-    fn some(rng: &mut Rng) -> Vec<Self> {
+    pub(crate) fn some(rng: &mut Rng) -> Vec<Self> {
         let len = [1, 1, 2, 3][rng.usize(..4)];
         (0..len).map(|_| Self::random(rng)).collect()
     }
@@ -102,6 +146,9 @@ impl Side {
     fn step(&mut self, sem: &Arc<Semaphore>, step: Step) {
         match step {
             Step::Ask(n) => self.ask(Waiter::new(sem, n, None)),
+            Step::AskBetween(min, max) => self.ask(Waiter::between(sem, min, max)),
+            Step::Enqueue(n) => self.enqueue(Waiter::new(sem, n, None)),
+            Step::EnqueueBetween(min, max) => self.enqueue(Waiter::between(sem, min, max)),
             Step::AskAgain(times) => (0..times).for_each(|_| {
                 if let Some(waiter) = self.waiters.pop() {
                     self.ask(waiter);
@@ -111,11 +158,12 @@ impl Side {
             Step::LeaveLast => drop(self.waiters.pop()),
             Step::Release => drop(self.permits.pop()),
             Step::ReleaseOne => drop(self.permits.last_mut().and_then(|permit| permit.split(1))),
-            Step::Try(n) => {
-                if let Ok(permit) = Arc::clone(sem).try_acquire_many_owned(n) {
-                    self.granted.push(None);
-                    self.permits.push(permit);
-                }
+            Step::Try(n) => self.keep(Arc::clone(sem).try_acquire_many_owned(n).ok()),
+            Step::TryBetween(min, max) => {
+                self.keep(Arc::clone(sem).try_acquire_between_owned(min..=max).ok());
+            }
+            Step::Block(n, time) => {
+                self.keep(Arc::clone(sem).blocking_acquire_many_owned_timeout(n, time).ok());
             }
             Step::Add(n) => {
                 self.added += n;
@@ -126,12 +174,26 @@ impl Side {
         }
     }
 
+    /// Keeps what was granted to one who came in the race.
+    fn keep(&mut self, permits: Option<OwnedSemaphorePermit>) {
+        if let Some(permits) = permits {
+            self.granted.extend((permits.num_permits() > 0).then_some(None));
+            self.permits.push(permits);
+        }
+    }
+
+    fn enqueue(&mut self, mut waiter: Waiter) {
+        waiter.enqueue();
+        self.waiters.push(waiter);
+    }
+
     /// Polls, with a waker of its own.
     fn ask(&mut self, mut waiter: Waiter) {
         let wakes = Wakes::new();
         match wakes.poll(&mut waiter.future) {
-            Poll::Pending => self.waiters.push(Waiter { wakes, ..waiter }),
+            Poll::Pending => self.waiters.push(Waiter { wakes, was_polled: true, ..waiter }),
             Poll::Ready(Ok(permit)) => {
+                assert!((waiter.wants..=waiter.takes).contains(&permit.num_permits()));
                 self.granted.push(waiter.number);
                 self.permits.push(permit);
             }
@@ -263,9 +325,10 @@ fn finish(rng: &mut Rng, sem: &Arc<Semaphore>, total: usize, sides: Vec<Side>) {
         for waiter in side.waiters {
             // Woken once if there is an answer, and not at all if there is none.
             let woken = waiter.wakes.count();
-            let before = rest.waiters.len();
+            let (was_polled, before) = (waiter.was_polled, rest.waiters.len());
             rest.ask(waiter);
-            assert_eq!(woken, usize::from(rest.waiters.len() == before), "woken");
+            let answered = was_polled && rest.waiters.len() == before;
+            assert_eq!(woken, usize::from(answered), "woken");
         }
     }
     let out: usize = rest.permits.iter().map(OwnedSemaphorePermit::num_permits).sum();

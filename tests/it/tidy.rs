@@ -9,18 +9,26 @@ use source::{Source, word_at, words};
 
 /// The storeys, from the top. A file imports only from storeys below its own; `lib` may name all.
 /// A folder's `mod.rs` goes by the name of the folder.
-const STOREYS: [&str; 30] = [
+const STOREYS: [&str; 38] = [
     "lib",
     "poll_semaphore",
+    "blocking/timeout",
     "blocking",
+    "run",
+    "close_on_drop",
+    "between",
+    "acquire/enqueue",
     "acquire",
     "try_acquire",
     "permit",
     "semaphore",
+    "core/request/between",
+    "core/request/enqueue",
     "core/request",
     "core/budget",
     "core",
     "error",
+    "core/balance/between",
     "core/balance",
     "line",
     "line/walk",

@@ -4,10 +4,9 @@
 //! - each block of memory with somebody in it whose future has not said how it ended;
 //! - empty blocks that are linked still. Whenever somebody is the last to leave a linked block, and a third of all
 //!   that are linked are empty then, all of these are freed but the last block. So at that moment there are fewer than half
-//!   as many empty ones as others; or only two are linked. Later the others may become fewer without that, where permits
+//!   as many empty ones as others. Later the others may become fewer without that, where permits
 //!   are handed out and the line goes on from their blocks. So that moment counts, and not this;
-//! - the last block, in which nobody may be yet. Whoever makes it has all empty blocks freed at the head of the line;
-//! - one that is kept for the next use.
+//! - the last block, in which nobody may be yet. Whoever makes it has all empty blocks freed at the head of the line.
 
 use std::task::Poll;
 
@@ -17,12 +16,13 @@ use semafair::{Acquire, Semaphore};
 use super::seed::seed;
 use super::{Since, poll, waits};
 
-/// So many waiters have room in the first block of a line, and in each other.
+/// So many waiters have room in the first two blocks of a line, which are small, and in each other.
 const FIRST: usize = 3;
-const OTHERS: usize = 31;
+const SMALL: usize = FIRST + 15;
+const OTHERS: usize = 63;
 
 /// What is made when a thread first looks at two blocks at a time, and stays.
-const SLOTS: usize = 160;
+const SLOTS: usize = 40;
 
 /// Only the bytes of the line are to be counted: whatever the test needs is made before.
 const MOST_WAITING: usize = 4000;
@@ -59,7 +59,11 @@ impl<'a> Line<'a> {
 
     /// The block of the next who waits.
     fn last_block(&self) -> usize {
-        (self.came + OTHERS - FIRST) / OTHERS
+        match self.came {
+            ..FIRST => 0,
+            FIRST..SMALL => 1,
+            came => 2 + (came - SMALL) / OTHERS,
+        }
     }
 
     fn join(&mut self, permits: u32) {
@@ -156,9 +160,9 @@ impl<'a> Line<'a> {
 
     /// How many bytes it may hold now.
     fn most(&self, sizes: Sizes) -> usize {
-        // The first block is small, and counted with the line.
-        let occupied = self.occupied - usize::from(self.blocks[0] > 0);
-        let blocks = occupied + (self.occupied_then / 2).max(1) + 2;
+        // The small blocks are counted with the line.
+        let small = self.blocks[..2].iter().filter(|&&waiters| waiters > 0).count();
+        let blocks = self.occupied - small + self.occupied_then / 2 + 1;
         sizes.line + SLOTS + blocks * sizes.block
     }
 }
@@ -166,7 +170,7 @@ impl<'a> Line<'a> {
 /// Bytes.
 #[derive(Clone, Copy)]
 struct Sizes {
-    /// Of a line with its first block.
+    /// Of a line with its small blocks.
     line: usize,
     /// Of each further block.
     block: usize,
@@ -175,11 +179,11 @@ struct Sizes {
 impl Sizes {
     fn measure() -> Self {
         let sem = Semaphore::new(0);
-        let mut few = [const { None::<Acquire<'_>> }; FIRST + 1];
+        let mut few = [const { None::<Acquire<'_>> }; SMALL + 1];
         let since = Since::new();
-        few[..FIRST].fill_with(|| Some(waits(sem.acquire())));
+        few[..SMALL].fill_with(|| Some(waits(sem.acquire())));
         let line = since.held();
-        few[FIRST] = Some(waits(sem.acquire()));
+        few[SMALL] = Some(waits(sem.acquire()));
         Self { line, block: since.held() - line }
     }
 }
@@ -205,17 +209,16 @@ fn no_program_makes_a_line_hold_more() {
     }
 }
 
-/// The limit is no higher than it must be: two empty blocks are linked, and one is kept, which was freed when the
-/// line had gone on from it.
+/// The limit is no higher than it must be: the last block is empty, and stays.
 #[test]
 fn a_program_makes_a_line_hold_as_much() {
     let sizes = Sizes::measure();
     let sem = Semaphore::new(0);
     let mut line = Line::new(&sem);
     let since = Since::new();
-    (0..FIRST + 3 * OTHERS).for_each(|_| line.join(1));
-    sem.add_permits(FIRST + OTHERS + 1);
-    line.each((0..FIRST).chain([FIRST + OTHERS]), Line::look);
+    (0..SMALL + 3 * OTHERS).for_each(|_| line.join(1));
+    sem.add_permits(SMALL + OTHERS + 1);
+    line.each((0..SMALL).chain([SMALL + OTHERS]), Line::look);
     line.each(OTHERS..3 * OTHERS - 1, Line::look_and_leave);
     line.each(0..OTHERS, Line::look);
     assert_eq!((line.occupied, line.waiters.len()), (0, 0));

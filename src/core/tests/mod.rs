@@ -8,11 +8,15 @@
 //! whoever uses it is found out, and so is a segment that was never freed.
 
 #[cfg(any(semafair_loom, semafair_shuttle))]
+mod between_races;
+#[cfg(any(semafair_loom, semafair_shuttle))]
 mod close_races;
 #[cfg(semafair_shuttle)]
 mod crowds;
 #[cfg(not(any(semafair_loom, semafair_shuttle)))]
 mod edges;
+#[cfg(any(semafair_loom, semafair_shuttle))]
+mod enqueue_races;
 #[cfg(any(semafair_loom, semafair_shuttle))]
 mod hand_off_races;
 #[cfg(not(any(semafair_loom, semafair_shuttle)))]

@@ -1,6 +1,7 @@
 //! What the models are made of.
 
 use core::future::Future;
+use core::ops::RangeInclusive;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 #[cfg(semafair_loom)]
@@ -18,7 +19,7 @@ pub(crate) use shuttle::thread;
 
 use crate::line::Line;
 use crate::sync::probe::memory;
-use crate::{AcquireOwned, OwnedSemaphorePermit, Semaphore};
+use crate::{AcquireBetweenOwned, AcquireError, AcquireOwned, OwnedSemaphorePermit, Semaphore};
 
 /// Checks a model, and that it frees all segments.
 ///
@@ -97,7 +98,12 @@ impl Bank {
 
     /// Somebody who wants `n` permits, and has not asked yet.
     pub(super) fn waiter(&self, n: u32) -> Waiter {
-        Waiter { future: Some(self.semaphore.clone().acquire_many_owned(n)), alarm: Arc::default() }
+        Waiter::new(Request::Many(self.semaphore.clone().acquire_many_owned(n)))
+    }
+
+    /// Somebody who wants as many of `permits` as there are, and has not asked yet.
+    pub(super) fn waiter_between(&self, permits: RangeInclusive<u32>) -> Waiter {
+        Waiter::new(Request::Between(self.semaphore.clone().acquire_between_owned(permits)))
     }
 
     /// Somebody who has asked, and waits.
@@ -136,9 +142,26 @@ impl Bank {
     }
 }
 
+/// What somebody asks for.
+enum Request {
+    Many(AcquireOwned),
+    Between(AcquireBetweenOwned),
+}
+
+impl Future for Request {
+    type Output = Result<OwnedSemaphorePermit, AcquireError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.get_mut() {
+            Self::Many(future) => Pin::new(future).poll(cx),
+            Self::Between(future) => Pin::new(future).poll(cx),
+        }
+    }
+}
+
 /// Somebody who wants permits.
 pub(super) struct Waiter {
-    future: Option<AcquireOwned>,
+    future: Option<Request>,
     alarm: Arc<Alarm>,
 }
 
@@ -171,6 +194,18 @@ impl Alarm {
 }
 
 impl Waiter {
+    fn new(request: Request) -> Self {
+        Self { future: Some(request), alarm: Arc::default() }
+    }
+
+    /// Asks before its first poll.
+    pub(super) fn enqueue(&mut self) {
+        match self.future.as_mut().expect("asks before its end") {
+            Request::Many(future) => future.enqueue(),
+            Request::Between(future) => future.enqueue(),
+        }
+    }
+
     pub(super) fn poll(&mut self) -> Poll<Option<OwnedSemaphorePermit>> {
         // ORDERING: SeqCst. The test's own note; nothing hangs on its order.
         self.alarm.rang.store(false, Ordering::SeqCst);

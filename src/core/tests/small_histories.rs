@@ -13,10 +13,12 @@ use loom::sync::atomic::AtomicUsize;
 #[cfg(semafair_shuttle)]
 use shuttle::sync::atomic::AtomicUsize;
 
-use self::client::Step::{Add, Ask, Available, Close, Forget, Leave, Poll, Release, Try};
+use self::client::Step::{
+    Add, Ask, AskBetween, Available, Close, Forget, Leave, Poll, Release, Try, TryBetween,
+};
 use self::client::{Side, Step, race};
 use super::models::{check, thread};
-use crate::{AcquireOwned, OwnedSemaphorePermit, Semaphore, TryAcquireError};
+use crate::{AcquireBetweenOwned, AcquireOwned, OwnedSemaphorePermit, Semaphore, TryAcquireError};
 
 /// Checks the histories of so many permits, and threads that each do some steps before they race,
 /// and some in the race.
@@ -97,6 +99,20 @@ fn leave_against_add_behind() {
 #[test]
 fn leave_against_add_and_close() {
     histories(0, [(&[Ask(1)], &[Leave(0)]), (&[Ask(1)], &[Add(1)]), (&[], &[Close])]);
+}
+
+#[test]
+fn ask_between_against_release_and_try() {
+    histories(
+        2,
+        [(&[], &[AskBetween(1, 3), Available]), (&[Try(1)], &[Release, TryBetween(1, 2)])],
+    );
+}
+
+/// What it may take besides when it hears that it was granted its least.
+#[test]
+fn poll_between_against_add_and_ask() {
+    histories(0, [(&[AskBetween(1, 3)], &[Poll(0)]), (&[], &[Add(2), Ask(1)])]);
 }
 
 /// Random programs.

@@ -63,6 +63,21 @@ fn try_take_then_try_take_in_vain() {
 }
 
 #[test]
+fn try_take_between_then_try_take_in_vain() {
+    balance(|| Balance::new(2), |b| b.try_take_between(1, 2), |b| b.try_take(1).is_err());
+}
+
+#[test]
+fn give_then_try_take_between() {
+    balance(|| Balance::new(1), |b| b.give(1), |b| b.try_take_between(1, 2).is_ok_and(|n| n == 2));
+}
+
+#[test]
+fn take_then_try_take_between_in_vain() {
+    balance(|| Balance::new(1), |b| b.take(1), |b| b.try_take_between(1, 2).is_err());
+}
+
+#[test]
 fn forget_then_try_take_in_vain() {
     balance(|| Balance::new(1), |b| b.forget(1), |b| b.try_take(1).is_err());
 }

@@ -37,7 +37,7 @@ pub(crate) use self::outcome::{Registered, Seen, Vacated, Verdict};
 use self::slot::WakerSlot;
 use self::state::{MOST_LEFT, Tag, Word};
 use crate::sync::probe::alive;
-use crate::sync::{AtomicU64, Relaxed, SeqCst, const_fn};
+use crate::sync::{AtomicU64, SeqCst, const_fn};
 
 /// One place in the line.
 #[derive(Debug)]
@@ -52,12 +52,6 @@ impl Cell {
         pub(super) const fn new(watched: bool) -> Self {
             Self { state: AtomicU64::new(Word::fresh(watched).0), slot: WakerSlot::new() }
         }
-    }
-
-    /// Makes it `OPEN(0)` again, in a segment that no other thread can reach.
-    pub(super) fn renew(&self, watched: bool) {
-        // ORDERING: Relaxed. No other thread can reach it.
-        self.state.store(Word::fresh(watched).0, Relaxed);
     }
 
     #[inline]

@@ -16,9 +16,9 @@
 use core::ptr::{self, NonNull};
 use std::boxed::Box;
 
-use super::pool::{Spare, allocate, free};
+use super::pool::{allocate, free};
 use crate::line::position::Tail;
-use crate::line::segment::{CELLS, FIRST_CELLS, Retired, Segment};
+use crate::line::segment::{CELLS, FIRST_CELLS, Retired, Segment, behind};
 use crate::sync::probe::{self, FIRST_HAZARDS, MORE_HAZARDS};
 use crate::sync::{AcqRel, AtomicPtr, Relaxed, Release, SeqCst, const_fn, dekker, seeded};
 use crate::wakes::waking;
@@ -115,20 +115,19 @@ impl Drop for More {
     }
 }
 
-/// All hazard slots of a line, and its spare segment.
+/// All hazard slots of a line.
 ///
 /// The first slot is enough while one thread at a time looks at a segment.
 #[derive(Debug)]
 pub(in crate::line) struct Hazards {
     first: [HazardSlot; FIRST_HAZARDS],
     more: More,
-    spare: Spare,
 }
 
 impl Hazards {
     pub(in crate::line) fn new() -> Self {
         let first = core::array::from_fn(|_| HazardSlot::new());
-        Self { first, more: More::none(), spare: Spare::new() }
+        Self { first, more: More::none() }
     }
 
     /// All slots, in the order in which they were made. The pointer to a block is read after the
@@ -215,7 +214,7 @@ impl Hazards {
         }
         // SAFETY: I3: it came as `Retired`, so it is unlinked, all its cells are GONE, and nobody
         // else has the right to free it; and by D2 no hazard protects it.
-        unsafe { self.spare.put(segment) };
+        unsafe { free(segment) };
     }
 
     /// Leaves the slot: its owner looks at nothing any more.
@@ -245,17 +244,17 @@ impl Hazards {
             self.hand_over(segment);
         }
     }
+}
 
-    /// Appends a fresh segment; `false` if another thread was first.
-    pub(in crate::line) fn append_to(&self, segment: &Segment) -> bool {
-        let new = self.spare.take();
-        let appended = segment.append(new);
-        if !appended {
-            // SAFETY: it is fresh, and no other thread has seen it.
-            unsafe { self.spare.put(new) };
-        }
-        appended
+/// Appends a fresh segment behind `segment`; `false` if another thread was first.
+pub(in crate::line) fn append(segment: &Segment) -> bool {
+    let new = allocate(behind(segment.first()));
+    let appended = segment.append(new);
+    if !appended {
+        // SAFETY: it is fresh, and no other thread has seen it.
+        unsafe { free(new) };
     }
+    appended
 }
 
 /// The slot at which this thread begins to look for a free one.

@@ -4,4 +4,4 @@
 mod hazards;
 mod pool;
 
-pub(super) use self::hazards::{Guard, Hazards, Head, Source};
+pub(super) use self::hazards::{Guard, Hazards, Head, Source, append};

@@ -36,8 +36,7 @@ fn a_late_look_in_front_takes_nothing_from_behind() {
     line.complete(next.finish());
 }
 
-/// A segment that somebody looks at is given back when that one leaves it: the first becomes the
-/// spare, the next is freed.
+/// A segment that somebody looks at is given back when that one leaves it.
 #[test]
 fn who_leaves_last_gives_a_segment_back() {
     memory::checked(|| {
@@ -52,8 +51,8 @@ fn who_leaves_last_gives_a_segment_back() {
             drop(guard);
             (alive, memory::alive())
         };
-        assert_eq!(retire_the_first(), (6, 6));
         assert_eq!(retire_the_first(), (6, 5));
+        assert_eq!(retire_the_first(), (5, 4));
         places.into_iter().for_each(|place| list.complete(place.finish()));
     });
 }
@@ -77,8 +76,8 @@ fn who_moves_on_gives_a_segment_back() {
             drop(moved);
             (alive, after)
         };
-        assert_eq!(retire_the_first(), (6, 6), "it is kept as the spare");
         assert_eq!(retire_the_first(), (6, 5));
+        assert_eq!(retire_the_first(), (5, 4));
         places.into_iter().for_each(|place| list.complete(place.finish()));
     });
 }
@@ -271,24 +270,6 @@ fn as_many_units_as_a_waiter_can_want() {
     let Visited::Served { took: 1, .. } = cell.deliver(u64::MAX) else { panic!("it is full") };
     assert_eq!(cell.check(), Verdict::Granted);
     assert_eq!(cell.finish(), Finish::Watched, "the mark is no part of the units");
-}
-
-/// A segment that is used again is as one that was just made: the mark is on its last cell alone.
-#[test]
-fn the_spare_segment_is_as_new() {
-    let list = List::new();
-    let mut places: Vec<_> = (0..2 * CELLS).filter_map(|_| list.reserve()).collect();
-    places.drain(..CELLS).for_each(|place| list.complete(place.finish()));
-    let guard = list.first();
-    let retired = list.unlink(None, &guard).flatten().expect("finished, and first");
-    drop(guard);
-    list.hazards().retire(retired);
-
-    let again: Vec<_> = (0..CELLS).filter_map(|_| list.reserve()).collect();
-    let marked = |place: &Place| place.cell().finish() == Finish::Watched;
-    let last = |place: &Place| place.index() == CELLS - 1;
-    assert!(again.iter().all(|place| marked(place) == last(place)));
-    places.into_iter().for_each(|place| list.complete(place.finish()));
 }
 
 /// Who leaves swallows what is on its way, less what has come since it looked; and where that is

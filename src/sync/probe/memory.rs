@@ -20,18 +20,28 @@ std::thread_local! {
     // Loom and shuttle run all threads of a model on the thread that called them.
     static YARD: RefCell<Arc<Yard>> = RefCell::default();
     static REUSES: Cell<bool> = const { Cell::new(false) };
+    static KEPT: RefCell<Vec<Box<dyn Any>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Whether a freed segment comes back at the same address. Otherwise it is buried, so that a use
-/// that comes too late is found.
-pub(crate) fn reuses() -> bool {
-    REUSES.get()
-}
-
-/// From now on, this thread uses segments again, or does not.
+/// From now on, what this thread frees comes back at the same address; or it is buried, so that a
+/// use that comes too late is found.
 #[cfg(not(any(semafair_loom, semafair_shuttle)))]
 pub(crate) fn set_reuses(reuses: bool) {
     REUSES.set(reuses);
+    KEPT.take();
+}
+
+/// Keeps the memory of a segment for the next one, if this thread reuses memory.
+pub(crate) fn keep(block: impl Any) {
+    if REUSES.get() {
+        KEPT.with_borrow_mut(|kept| kept.push(Box::new(block)));
+    }
+}
+
+/// The memory that was kept last.
+pub(crate) fn kept<T: Any>() -> Option<T> {
+    let block = KEPT.with_borrow_mut(Vec::pop)?;
+    block.downcast().ok().map(|block| *block)
 }
 
 fn in_yard<T>(f: impl FnOnce(&mut Books) -> T) -> T {
@@ -48,7 +58,9 @@ pub(crate) fn allocated() {
 pub(crate) fn freed(segment: impl Any + Send) {
     in_yard(|books| {
         books.alive -= 1;
-        books.buried.push(Box::new(segment));
+        if !REUSES.get() {
+            books.buried.push(Box::new(segment));
+        }
     });
 }
 

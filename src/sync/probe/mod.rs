@@ -17,7 +17,7 @@ const fn tested(in_tests: usize, shipped: usize) -> usize {
 /// Cells of a segment. They are few in tests, so that these cross the border between segments all
 /// the time.
 pub(crate) const CELLS: usize = if !cfg!(test) {
-    31
+    63
 } else if option_env!("SEMAFAIR_ONE_CELL").is_some() {
     1
 } else if cfg!(any(semafair_loom, semafair_shuttle)) {
@@ -26,7 +26,7 @@ pub(crate) const CELLS: usize = if !cfg!(test) {
     3
 };
 
-/// Places of the first segment of a line. Most lines never need another.
+/// Places of the first segment of a line.
 pub(crate) const FIRST_CELLS: usize = if !cfg!(test) {
     3
 } else if cfg!(semafair_shuttle) {
@@ -42,7 +42,7 @@ pub(crate) const BATCH: usize = tested(2, 32);
 pub(crate) const FIRST_HAZARDS: usize = tested(2, 1);
 
 /// Hazard slots of each block that is made when those before it are taken.
-pub(crate) const MORE_HAZARDS: usize = tested(2, 8);
+pub(crate) const MORE_HAZARDS: usize = tested(2, 2);
 
 /// The hazard slot at which this thread begins to look for a free one, if that is not left to its stack. A
 /// model must do the same in each run; and threads that meet in a slot are what most of them test.
@@ -53,11 +53,6 @@ pub(crate) fn slot_hint() -> Option<usize> {
     #[cfg(not(all(test, semafair_loom)))]
     if cfg!(test) { Some(0) } else { None }
 }
-
-/// Whether a retired segment is kept for the next use. Builds for sanitizers keep none: a sanitizer
-/// finds uses of memory that was freed, and not of memory that was kept. The white-box tests find
-/// both, by the poison.
-pub(crate) const KEEPS_SPARE: bool = cfg!(any(test, not(semafair_no_spare)));
 
 /// A type with a value that says that the memory was freed.
 pub(crate) trait Poison: PartialEq + Copy {

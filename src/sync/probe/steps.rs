@@ -88,7 +88,7 @@ macro_rules! stepping {
     };
 }
 
-stepping!(AtomicBool(bool), AtomicI64(i64), AtomicIsize(isize), AtomicU32(u32), AtomicU64(u64));
+stepping!(AtomicBool(bool), AtomicI64(i64), AtomicU32(u32), AtomicU64(u64));
 
 pub(crate) type AtomicPtr<T> = Stepping<atomic::AtomicPtr<T>>;
 

@@ -17,17 +17,20 @@ use todc_utils::{History, WGLChecker};
 
 use super::spec::{Answer, Event, Name, Spec, Thread};
 use super::{
-    AcquireOwned, AtomicUsize, Ordering, OwnedSemaphorePermit, Semaphore, TryAcquireError, thread,
+    AcquireBetweenOwned, AcquireOwned, AtomicUsize, Ordering, OwnedSemaphorePermit, Semaphore,
+    TryAcquireError, thread,
 };
 
 /// What a client does. The first of two numbers chooses among those it has.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Step {
     Ask(u32),
+    AskBetween(u32, u32),
     Poll(usize),
     Leave(usize),
     Release,
     Try(u32),
+    TryBetween(u32, u32),
     Add(u32),
     Forget(u32),
     Available,
@@ -39,11 +42,13 @@ impl Step {
     #[cfg_attr(semafair_loom, allow(dead_code, reason = "loom's models leave nothing to chance"))]
     pub(super) fn random(mut below: impl FnMut(u32) -> u32) -> Self {
         match below(20) {
-            0..5 => Self::Ask(1 + below(3)),
+            0..4 => Self::Ask(1 + below(3)),
+            4 => Self::AskBetween(1 + below(2), 2 + below(3)),
             5..8 => Self::Poll(below(3) as usize),
             8..11 => Self::Leave(below(3) as usize),
             11..13 => Self::Release,
-            13..15 => Self::Try(1 + below(2)),
+            13 => Self::Try(1 + below(2)),
+            14 => Self::TryBetween(below(2), 1 + below(3)),
             15..17 => Self::Add(1 + below(2)),
             17 => Self::Forget(1 + below(2)),
             18 if below(4) == 0 => Self::Close,
@@ -71,10 +76,35 @@ impl Wake for Alarm {
     }
 }
 
+enum Request {
+    Many(AcquireOwned),
+    Between(AcquireBetweenOwned),
+}
+
+impl Request {
+    fn poll(&mut self, cx: &mut Context<'_>) -> (Answer, Option<OwnedSemaphorePermit>) {
+        let (poll, between) = match self {
+            Self::Many(future) => (Pin::new(future).poll(cx), false),
+            Self::Between(future) => (Pin::new(future).poll(cx), true),
+        };
+        match poll {
+            Poll::Pending => (Answer::Waits, None),
+            Poll::Ready(Err(_)) => (Answer::Closed, None),
+            Poll::Ready(Ok(guard)) if between => (Answer::Got(number(&guard)), Some(guard)),
+            Poll::Ready(Ok(guard)) => (Answer::Granted, Some(guard)),
+        }
+    }
+}
+
+/// How many permits are in it.
+fn number(guard: &OwnedSemaphorePermit) -> u32 {
+    u32::try_from(guard.num_permits()).expect("small numbers")
+}
+
 /// A request that waits, or that was granted or refused and does not know.
 struct Waiter {
     name: Name,
-    future: AcquireOwned,
+    future: Request,
     alarm: Arc<Alarm>,
 }
 
@@ -122,20 +152,40 @@ impl Client {
     fn poll(&mut self, mut waiter: Waiter, events: impl FnOnce(Answer) -> Vec<Event>) {
         waiter.alarm = Arc::default();
         let waker = Waker::from(Arc::clone(&waiter.alarm));
-        let poll = self.call(
-            |_| Pin::new(&mut waiter.future).poll(&mut Context::from_waker(&waker)),
-            |poll| {
-                events(match poll {
-                    Poll::Pending => Answer::Waits,
-                    Poll::Ready(Ok(_)) => Answer::Granted,
-                    Poll::Ready(Err(_)) => Answer::Closed,
-                })
-            },
+        let (answer, guard) = self.call(
+            |_| waiter.future.poll(&mut Context::from_waker(&waker)),
+            |(answer, _)| events(*answer),
         );
-        match poll {
-            Poll::Pending => self.waiters.push_back(waiter),
-            Poll::Ready(guard) => self.guards.extend(guard),
+        match answer {
+            Answer::Waits => self.waiters.push_back(waiter),
+            _ => self.guards.extend(guard),
         }
+    }
+
+    /// Polls a new request for the first time, which `asks`.
+    fn ask(&mut self, future: Request, asks: impl FnOnce(Name) -> Event) {
+        let name = self.thread * 1000 + self.asked;
+        self.asked += 1;
+        self.poll(Waiter { name, future, alarm: Arc::default() }, |answer| {
+            vec![asks(name), Event::Answered(name, answer)]
+        });
+    }
+
+    /// Writes down an attempt, and keeps what it got.
+    fn attempt(
+        &mut self,
+        run: impl FnOnce(&Arc<Semaphore>) -> Result<OwnedSemaphorePermit, TryAcquireError>,
+        granted: impl FnOnce(u32) -> Answer,
+        event: impl FnOnce(Answer) -> Event,
+    ) {
+        let tried = self.call(run, |tried| {
+            vec![event(match tried {
+                Ok(guard) => granted(number(guard)),
+                Err(TryAcquireError::NoPermits) => Answer::Waits,
+                Err(TryAcquireError::Closed) => Answer::Closed,
+            })]
+        });
+        self.guards.extend(tried);
     }
 
     fn waiter(&mut self, which: usize) -> Option<Waiter> {
@@ -146,12 +196,13 @@ impl Client {
     fn step(&mut self, step: Step) {
         match step {
             Step::Ask(n) => {
-                let name = self.thread * 1000 + self.asked;
-                self.asked += 1;
                 let future = Arc::clone(&self.semaphore).acquire_many_owned(n);
-                self.poll(Waiter { name, future, alarm: Arc::default() }, |answer| {
-                    vec![Event::Asks(name, n), Event::Answered(name, answer)]
-                });
+                self.ask(Request::Many(future), |name| Event::Asks(name, n));
+            }
+            Step::AskBetween(least, most) => {
+                let most = most.max(least);
+                let future = Arc::clone(&self.semaphore).acquire_between_owned(least..=most);
+                self.ask(Request::Between(future), |name| Event::AsksBetween(name, least, most));
             }
             Step::Poll(which) => {
                 if let Some(waiter) = self.waiter(which) {
@@ -166,24 +217,20 @@ impl Client {
             }
             Step::Release => {
                 if let Some(guard) = self.guards.pop() {
-                    let n = u32::try_from(guard.num_permits()).unwrap();
+                    let n = number(&guard);
                     self.call(|_| drop(guard), |()| vec![Event::Gives(n), Event::Ends]);
                 }
             }
-            Step::Try(n) => {
-                let tried = self.call(
-                    |semaphore| Arc::clone(semaphore).try_acquire_many_owned(n),
-                    |tried| {
-                        let answer = match tried {
-                            Ok(_) => Answer::Granted,
-                            Err(TryAcquireError::NoPermits) => Answer::Waits,
-                            Err(TryAcquireError::Closed) => Answer::Closed,
-                        };
-                        vec![Event::Tried(n, answer)]
-                    },
-                );
-                self.guards.extend(tried);
-            }
+            Step::Try(n) => self.attempt(
+                |semaphore| Arc::clone(semaphore).try_acquire_many_owned(n),
+                |_| Answer::Granted,
+                |answer| Event::Tried(n, answer),
+            ),
+            Step::TryBetween(least, most) => self.attempt(
+                |semaphore| Arc::clone(semaphore).try_acquire_between_owned(least..=most),
+                Answer::Got,
+                |answer| Event::TriedBetween(least, most, answer),
+            ),
             Step::Add(n) => self.call(
                 |semaphore| semaphore.add_permits(n as usize),
                 |()| vec![Event::Gives(n), Event::Ends],

@@ -5,13 +5,14 @@
 //!
 //! # What is one event
 //!
-//! `try_acquire`, `forget_permits`, `available_permits` and all polls but the first. The others are
-//! two, as in between others can see that they are half done:
+//! `try_acquire`, `try_acquire_between`, `forget_permits`, `available_permits` and all polls but the first;
+//! a poll that grants a range takes what is free besides at that point. The others are two, as in between others can see that they are half done:
 //!
 //! - **First poll**: it asks, and it is answered. What was free is gone from the moment it asks; its
 //!   place in the line it has at some point before the answer. One permit is free: A asks for two;
 //!   C tries one, and fails; B asks for one, and overtakes A on the way to the line. So A asked
 //!   before C, and C before B, but B stands before A. This is FIFO still: A and B overlap.
+//!   (Who asks for a range may take all that is free at once, or its least if that came in between.)
 //! - **Release** (the drop of a guard, `add_permits`): the permits are counted, and then they are
 //!   handed to those who wait, one after the other, until it returns. Two who overlap may each hold
 //!   up what the other has counted.
@@ -43,6 +44,8 @@ pub(super) type Name = usize;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Answer {
     Granted,
+    /// Granted so many, of a range.
+    Got(u32),
     Waits,
     Closed,
 }
@@ -51,6 +54,8 @@ pub(super) enum Answer {
 pub(super) enum Event {
     /// A first poll begins. [`Event::Answered`] is its end, [`Event::Ends`] that of the next three.
     Asks(Name, u32),
+    /// The same of one who takes at least so many, and at most so many.
+    AsksBetween(Name, u32, u32),
     Gives(u32),
     /// The request waits, or was granted and does not know.
     Leaves(Name),
@@ -60,6 +65,7 @@ pub(super) enum Event {
     PolledAgain(Name, Answer),
     /// `NoPermits` is [`Answer::Waits`] here.
     Tried(u32, Answer),
+    TriedBetween(u32, u32, Answer),
     /// So many, of so many that were to be.
     Forgot(u32, u32),
     Available(u32),
@@ -101,6 +107,9 @@ pub(super) struct State {
     line: Vec<Waiter>,
     /// Those who have all they want, and how much that is.
     granted: BTreeMap<Name, u32>,
+    /// Those who take more than they have asked for, if that is free when they hear of it: how many in
+    /// all.
+    most: BTreeMap<Name, u32>,
     half: BTreeMap<Thread, Half>,
 }
 
@@ -111,6 +120,7 @@ impl State {
             phase: Phase::Open,
             line: Vec::new(),
             granted: BTreeMap::new(),
+            most: BTreeMap::new(),
             half: BTreeMap::new(),
         }
     }
@@ -184,7 +194,30 @@ impl State {
             .collect()
     }
 
+    fn asks_between(mut self, name: Name, least: u32, most: u32) -> Vec<Self> {
+        let mut all = Vec::new();
+        if self.is_open() && least <= self.free() {
+            let mut at_once = self.clone();
+            let taken = at_once.free().min(most);
+            at_once.balance -= i64::from(taken);
+            at_once.granted.insert(name, taken);
+            all.push(at_once);
+        }
+        self.most.insert(name, most);
+        all.extend(self.asks(name, least));
+        all
+    }
+
+    /// What one takes who has so many of a range.
+    fn takes_more(&mut self, name: Name, has: u32) -> u32 {
+        let most = self.most.remove(&name).unwrap_or(has);
+        let more = if self.is_open() { self.free().min(most - has) } else { 0 };
+        self.balance -= i64::from(more);
+        more
+    }
+
     fn leaves(mut self, thread: Thread, name: Name) -> Vec<Self> {
+        self.most.remove(&name);
         // What it missed is asked for no more, and any part of the rest is free at once.
         let (missing, wants) = if let Some(wants) = self.granted.remove(&name) {
             (0, wants)
@@ -208,6 +241,10 @@ impl State {
         let place = self.line.iter().position(|waiter| waiter.name == name);
         match (answer, place) {
             (Answer::Granted, _) => self.granted.remove(&name).map(|_| self),
+            (Answer::Got(n), _) => {
+                let has = self.granted.remove(&name)?;
+                (n == has + self.takes_more(name, has)).then_some(self)
+            }
             (Answer::Waits, place) => {
                 (place.is_some() && self.phase != Phase::Closed).then_some(self)
             }
@@ -231,6 +268,10 @@ impl State {
         match event {
             Event::Asks(name, wants) => {
                 let asked = self.asks(name, wants).into_iter();
+                asked.map(|next| next.begins(thread, Half::Asking(name))).collect()
+            }
+            Event::AsksBetween(name, least, most) => {
+                let asked = self.asks_between(name, least, most).into_iter();
                 asked.map(|next| next.begins(thread, Half::Asking(name))).collect()
             }
             Event::Gives(n) => {
@@ -272,10 +313,24 @@ impl State {
                 let enough = n <= self.free();
                 let right = match answer {
                     Answer::Granted => self.is_open() && enough,
+                    Answer::Got(_) => false,
                     Answer::Waits => self.is_open() && !enough,
                     Answer::Closed => !self.is_open(),
                 };
                 if answer == Answer::Granted {
+                    self.balance -= i64::from(n);
+                }
+                if_so(right, self)
+            }
+            Event::TriedBetween(least, most, answer) => {
+                let enough = least <= self.free();
+                let right = match answer {
+                    Answer::Granted => false,
+                    Answer::Got(n) => self.is_open() && enough && n == self.free().min(most),
+                    Answer::Waits => self.is_open() && !enough,
+                    Answer::Closed => !self.is_open(),
+                };
+                if let Answer::Got(n) = answer {
                     self.balance -= i64::from(n);
                 }
                 if_so(right, self)

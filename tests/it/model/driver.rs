@@ -1,11 +1,14 @@
 //! Runs a program of one thread on a semaphore, step by step beside the model, and looks at all
 //! that can be seen from outside after each step. The fuzz target runs this very file.
 
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use semafair::{Acquire, Semaphore, SemaphorePermit, TryAcquireError};
+use semafair::{
+    Acquire, AcquireBetween, AcquireError, Semaphore, SemaphorePermit, TryAcquireError,
+};
 
 use super::plain::{Answer, Model};
 use crate::support::wakes::Wakes;
@@ -18,6 +21,10 @@ pub(crate) enum Op {
     Ask(u8),
     /// A waiter is polled again with its waker.
     Poll(u8),
+    /// `acquire_between`, of at least so many and so many more
+    AskBetween(u8, u8),
+    /// The same, or `acquire_many` if there are no more, enqueued and not polled yet
+    Enqueue(u8, u8),
     /// A waiter is polled again with another waker.
     PollAnew(u8),
     /// A waiter's future is dropped.
@@ -32,6 +39,8 @@ pub(crate) enum Op {
     Merge(u8, u8),
     /// `try_acquire_many`
     Try(u8),
+    /// `try_acquire_between`, of at least so many and so many more
+    TryBetween(u8, u8),
     /// `add_permits`
     Add(u8),
     /// `forget_permits`
@@ -49,7 +58,9 @@ impl Op {
 impl From<[u8; 2]> for Op {
     fn from([which, n]: [u8; 2]) -> Self {
         match which {
-            0..75 => Self::Ask(n % 6),
+            0..55 => Self::Ask(n % 6),
+            55..65 => Self::AskBetween(n % 6, 1 + n / 6 % 4),
+            65..75 => Self::Enqueue(n % 6, n / 6 % 3),
             75..95 => Self::Poll(n),
             95..115 => Self::PollAnew(n),
             115..155 => Self::Cancel(n),
@@ -57,7 +68,8 @@ impl From<[u8; 2]> for Op {
             180..185 => Self::Forget(n),
             185..192 => Self::Split(n / 8, n % 8),
             192..200 => Self::Merge(n / 16, n % 16),
-            200..225 => Self::Try(n % 5),
+            200..217 => Self::Try(n % 5),
+            217..225 => Self::TryBetween(n % 5, 1 + n / 5 % 4),
             225..240 => Self::Add(n % 5),
             240..Self::CLOSE => Self::Reduce(n % 4),
             Self::CLOSE.. => Self::Close,
@@ -76,12 +88,49 @@ pub(crate) fn run(permits: u8, program: &[Op]) {
     run.end();
 }
 
-/// One who waits.
+enum Request<'a> {
+    Many(Acquire<'a>),
+    Between(AcquireBetween<'a>),
+}
+
+impl<'a> Future for Request<'a> {
+    type Output = Result<SemaphorePermit<'a>, AcquireError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.get_mut() {
+            Self::Many(future) => Pin::new(future).poll(cx),
+            Self::Between(future) => Pin::new(future).poll(cx),
+        }
+    }
+}
+
+/// One who has asked, and has not been told the end.
 struct Waiter<'a> {
     name: usize,
+    /// How many it waits for, or has.
     wants: usize,
-    future: Acquire<'a>,
+    /// How many more it takes if they are free when it is told.
+    more: usize,
+    future: Request<'a>,
     wakes: Arc<Wakes>,
+    /// Otherwise nobody is woken.
+    was_polled: bool,
+}
+
+impl Waiter<'_> {
+    fn enqueue(&mut self) {
+        match &mut self.future {
+            Request::Many(future) => future.enqueue(),
+            Request::Between(future) => future.enqueue(),
+        }
+    }
+
+    fn is_queued(&self) -> bool {
+        match &self.future {
+            Request::Many(future) => future.is_queued(),
+            Request::Between(future) => future.is_queued(),
+        }
+    }
 }
 
 struct Run<'a> {
@@ -107,7 +156,9 @@ impl<'a> Run<'a> {
 
     fn step(&mut self, op: Op) {
         match op {
-            Op::Ask(n) => self.ask(n.into()),
+            Op::Ask(n) => self.ask(n.into(), 0, false),
+            Op::AskBetween(n, more) => self.ask(n.into(), more.into(), false),
+            Op::Enqueue(n, more) => self.ask(n.into(), more.into(), true),
             Op::Poll(i) => self.poll(i, false),
             Op::PollAnew(i) => self.poll(i, true),
             Op::Cancel(i) => {
@@ -128,7 +179,15 @@ impl<'a> Run<'a> {
             }
             Op::Split(i, n) => self.split(i, n.into()),
             Op::Merge(i, j) => self.merge(i, j),
-            Op::Try(n) => self.attempt(n),
+            Op::Try(n) => {
+                let tried = self.sem.try_acquire_many(n.into());
+                self.attempt(n, 0, tried);
+            }
+            Op::TryBetween(n, more) => {
+                let (min, max) = (n.into(), u32::from(n + more));
+                let tried = self.sem.try_acquire_between(min..=max);
+                self.attempt(n, more, tried);
+            }
             Op::Add(n) => {
                 self.sem.add_permits(n.into());
                 self.model.add(n.into());
@@ -143,13 +202,29 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn ask(&mut self, wants: usize) {
+    fn ask(&mut self, n: u32, more: u32, early: bool) {
         let name = self.names;
         self.names += 1;
-        let n = u32::try_from(wants).expect("programs ask for little");
-        let waiter = Waiter { name, wants, future: self.sem.acquire_many(n), wakes: Wakes::new() };
-        let expected = self.model.ask(name, wants);
-        self.polled(self.waiters.len(), waiter, expected);
+        let future = match more {
+            0 => Request::Many(self.sem.acquire_many(n)),
+            _ => Request::Between(self.sem.acquire_between(n..=n + more)),
+        };
+        let (wakes, was_polled) = (Wakes::new(), false);
+        let (wants, more) = (n as usize, more as usize);
+        let mut waiter = Waiter { name, wants, more, future, wakes, was_polled };
+        let (expected, got) = self.model.ask(name, wants, wants + more);
+        if expected == Answer::Granted {
+            (waiter.wants, waiter.more) = (got, 0);
+        }
+        if !early {
+            return self.polled(self.waiters.len(), waiter, expected);
+        }
+        assert!(!waiter.is_queued());
+        waiter.enqueue();
+        if expected == Answer::Granted {
+            self.model.keep(name);
+        }
+        self.waiters.push(waiter);
     }
 
     fn poll(&mut self, i: u8, anew: bool) {
@@ -180,9 +255,13 @@ impl<'a> Run<'a> {
         };
         assert_eq!(answer, expected, "number {} is polled", waiter.name);
         match poll {
-            Poll::Pending => self.waiters.insert(i, waiter),
+            Poll::Pending => {
+                waiter.was_polled = true;
+                self.waiters.insert(i, waiter);
+            }
             Poll::Ready(Ok(permit)) => {
-                assert_eq!(permit.num_permits(), waiter.wants);
+                let more = self.model.take_more(waiter.more);
+                assert_eq!(permit.num_permits(), waiter.wants + more);
                 self.permits.push(permit);
             }
             Poll::Ready(Err(_)) => {}
@@ -223,28 +302,32 @@ impl<'a> Run<'a> {
         self.permits.push(permit);
     }
 
-    fn attempt(&mut self, n: u8) {
-        let answer = match self.sem.try_acquire_many(n.into()) {
+    fn attempt(&mut self, n: u8, more: u8, tried: Result<SemaphorePermit<'a>, TryAcquireError>) {
+        let answer = match tried {
             Ok(permit) => {
-                assert_eq!(permit.num_permits(), n.into());
+                let got = permit.num_permits();
                 self.permits.push(permit);
-                Answer::Granted
+                (Answer::Granted, got)
             }
-            Err(TryAcquireError::NoPermits) => Answer::Waits,
-            Err(TryAcquireError::Closed) => Answer::Closed,
+            Err(TryAcquireError::NoPermits) => (Answer::Waits, 0),
+            Err(TryAcquireError::Closed) => (Answer::Closed, 0),
         };
-        assert_eq!(answer, self.model.attempt(n.into()));
+        assert_eq!(answer, self.model.attempt(n.into(), usize::from(n + more)));
     }
 
     /// Looks at everything.
     fn check(&self, when: &str) {
         assert_eq!(self.sem.available_permits(), self.model.free, "free {when}");
         assert_eq!(self.sem.is_closed(), self.model.closed, "closed {when}");
-        for Waiter { name, wakes, .. } in &self.waiters {
+        for waiter in &self.waiters {
+            let Waiter { name, wakes, was_polled, .. } = waiter;
             let woken = self.model.woken(*name);
-            assert_eq!(wakes.count(), usize::from(woken), "wakes of number {name} {when}");
+            assert_eq!(waiter.is_queued(), !woken, "number {name} is queued {when}");
+            let wakes_due = usize::from(*was_polled && woken);
+            assert_eq!(wakes.count(), wakes_due, "wakes of number {name} {when}");
             let kept = Arc::strong_count(wakes) - 1;
-            assert_eq!(kept, usize::from(!woken), "wakers of number {name} kept {when}");
+            let keeps = usize::from(*was_polled && !woken);
+            assert_eq!(kept, keeps, "wakers of number {name} kept {when}");
         }
     }
 
@@ -259,7 +342,8 @@ impl<'a> Run<'a> {
         }
         self.check("at the end");
         if !self.model.closed {
-            self.ask(self.model.free + 1);
+            let more = u32::try_from(self.model.free + 1).expect("programs add little");
+            self.ask(more, 0, false);
             self.check("when more is asked for than there is");
             self.step(Op::Add(1));
             self.check("when one more is added");

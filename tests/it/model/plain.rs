@@ -54,26 +54,35 @@ impl Model {
         gone
     }
 
-    /// Somebody wants `n` now or never.
-    pub(crate) fn attempt(&mut self, n: usize) -> Answer {
+    /// Somebody wants `least` now or never, and takes up to `most`. Also says how many it gets.
+    pub(crate) fn attempt(&mut self, least: usize, most: usize) -> (Answer, usize) {
         if self.closed {
-            Answer::Closed
-        } else if n <= self.free {
-            self.free -= n;
-            Answer::Granted
+            (Answer::Closed, 0)
+        } else if least <= self.free {
+            (Answer::Granted, self.forget(most))
         } else {
-            Answer::Waits
+            (Answer::Waits, 0)
         }
     }
 
     /// Somebody new asks.
-    pub(crate) fn ask(&mut self, name: usize, wants: usize) -> Answer {
-        let answer = self.attempt(wants);
-        if answer == Answer::Waits {
-            self.line.push(Claim { name, wants, has: 0 });
+    pub(crate) fn ask(&mut self, name: usize, least: usize, most: usize) -> (Answer, usize) {
+        let answer = self.attempt(least, most);
+        if answer.0 == Answer::Waits {
+            self.line.push(Claim { name, wants: least, has: 0 });
             self.add(0);
         }
         answer
+    }
+
+    /// What was granted to somebody who asked is kept for its next poll.
+    pub(crate) fn keep(&mut self, name: usize) {
+        self.granted.push(name);
+    }
+
+    /// Somebody who was granted its least takes up to `n` more: how many?
+    pub(crate) fn take_more(&mut self, n: usize) -> usize {
+        if self.closed { 0 } else { self.forget(n) }
     }
 
     /// Somebody who waited is polled again.

@@ -80,9 +80,14 @@ impl State {
     }
 
     fn take(&mut self, n: usize) -> bool {
-        let can = !self.closed && self.queue.is_empty() && self.free >= n;
-        self.free -= if can { n } else { 0 };
-        can
+        self.take_between(n, n).is_some()
+    }
+
+    fn take_between(&mut self, min: usize, max: usize) -> Option<usize> {
+        let can = !self.closed && self.queue.is_empty() && self.free >= min;
+        let taken = can.then(|| self.free.min(max));
+        self.free -= taken.unwrap_or(0);
+        taken
     }
 }
 
@@ -91,6 +96,8 @@ impl State {
 pub(super) struct Request {
     semaphore: Arc<Locked>,
     wants: usize,
+    /// What it takes at most.
+    most: usize,
     /// Once it waits.
     name: Option<usize>,
 }
@@ -112,17 +119,21 @@ impl Future for Request {
     type Output = Option<Permit>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self { semaphore, wants, name } = &mut *self;
-        let wants = *wants;
-        let granted = semaphore.change(|state| match *name {
-            None if state.take(wants) => Some(true),
-            None if state.closed => Some(false),
+        let Self { semaphore, wants, most, name } = &mut *self;
+        let (wants, most) = (*wants, *most);
+        // How many permits it gets, if it has an answer; none if it is refused.
+        let answer = semaphore.change(|state| match *name {
+            None if state.closed => Some(None),
             None => {
-                *name = Some(state.next);
-                let waker = cx.waker().clone();
-                state.queue.push_back(Waiting { name: state.next, wants, missing: wants, waker });
-                state.next += 1;
-                None
+                let taken = state.take_between(wants, most);
+                if taken.is_none() {
+                    *name = Some(state.next);
+                    let waker = cx.waker().clone();
+                    let waiting = Waiting { name: state.next, wants, missing: wants, waker };
+                    state.queue.push_back(waiting);
+                    state.next += 1;
+                }
+                taken.map(Some)
             }
             Some(own) => {
                 let place = state.queue.iter_mut().find(|waiting| waiting.name == own);
@@ -131,15 +142,15 @@ impl Future for Request {
                         waiting.waker.clone_from(cx.waker());
                         None
                     }
-                    None => Some(state.granted.remove(&own)),
+                    None => Some(state.granted.remove(&own).then_some(wants)),
                 }
             }
         });
-        match granted {
+        match answer {
             None => Poll::Pending,
             Some(granted) => {
                 *name = None;
-                Poll::Ready(granted.then(|| Permit(semaphore.clone(), wants)))
+                Poll::Ready(granted.map(|n| Permit(semaphore.clone(), n)))
             }
         }
     }
@@ -168,7 +179,16 @@ impl Subject for Locked {
     }
 
     fn acquire(self: &Arc<Self>, n: u32) -> Request {
-        Request { semaphore: self.clone(), wants: n as usize, name: None }
+        self.acquire_between(n, n)
+    }
+
+    fn acquire_between(self: &Arc<Self>, min: u32, max: u32) -> Request {
+        Request { semaphore: self.clone(), wants: min as usize, most: max as usize, name: None }
+    }
+
+    fn enqueue(request: &mut Request) {
+        let waits = Pin::new(request).poll(&mut Context::from_waker(Waker::noop()));
+        assert!(waits.is_pending(), "the matrix enqueues only who has to wait");
     }
 
     fn try_acquire(self: &Arc<Self>, n: u32) -> Option<Permit> {

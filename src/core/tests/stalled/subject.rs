@@ -5,7 +5,7 @@ use core::pin::Pin;
 use core::task::{Context, Poll};
 use std::sync::Arc;
 
-use crate::{AcquireOwned, OwnedSemaphorePermit, Semaphore};
+use crate::{AcquireBetweenOwned, AcquireOwned, OwnedSemaphorePermit, Semaphore};
 
 /// A semaphore whose every step goes through `steps`.
 pub(super) trait Subject: Send + Sync + 'static {
@@ -16,6 +16,9 @@ pub(super) trait Subject: Send + Sync + 'static {
 
     fn new(permits: usize) -> Self;
     fn acquire(self: &Arc<Self>, n: u32) -> Self::Acquire;
+    fn acquire_between(self: &Arc<Self>, min: u32, max: u32) -> Self::Acquire;
+    /// Asks before the first poll.
+    fn enqueue(acquire: &mut Self::Acquire);
     fn try_acquire(self: &Arc<Self>, n: u32) -> Option<Self::Permit>;
     fn add_permits(&self, n: usize);
     fn forget_permits(&self, n: usize) -> usize;
@@ -24,13 +27,19 @@ pub(super) trait Subject: Send + Sync + 'static {
 }
 
 /// A request without the reason of a refusal.
-pub(super) struct Request(AcquireOwned);
+pub(super) enum Request {
+    Many(AcquireOwned),
+    Between(AcquireBetweenOwned),
+}
 
 impl Future for Request {
     type Output = Option<OwnedSemaphorePermit>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.0).poll(cx).map(Result::ok)
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.get_mut() {
+            Self::Many(future) => Pin::new(future).poll(cx).map(Result::ok),
+            Self::Between(future) => Pin::new(future).poll(cx).map(Result::ok),
+        }
     }
 }
 
@@ -43,7 +52,18 @@ impl Subject for Semaphore {
     }
 
     fn acquire(self: &Arc<Self>, n: u32) -> Self::Acquire {
-        Request(self.clone().acquire_many_owned(n))
+        Request::Many(self.clone().acquire_many_owned(n))
+    }
+
+    fn acquire_between(self: &Arc<Self>, min: u32, max: u32) -> Self::Acquire {
+        Request::Between(self.clone().acquire_between_owned(min..=max))
+    }
+
+    fn enqueue(acquire: &mut Self::Acquire) {
+        match acquire {
+            Request::Many(future) => future.enqueue(),
+            Request::Between(future) => future.enqueue(),
+        }
     }
 
     fn try_acquire(self: &Arc<Self>, n: u32) -> Option<Self::Permit> {

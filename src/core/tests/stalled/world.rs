@@ -40,6 +40,12 @@ impl<S: Subject> Waiter<S> {
         Self { wants, future: semaphore.acquire(wants), bell: Arc::default() }
     }
 
+    /// One who takes up to `most`.
+    fn between(semaphore: &Arc<S>, wants: u32, most: u32) -> Self {
+        let future = semaphore.acquire_between(wants, most);
+        Self { wants, future, bell: Arc::default() }
+    }
+
     pub(super) fn poll(&mut self) -> Poll<Option<S::Permit>> {
         let waker = Waker::from(self.bell.clone());
         Pin::new(&mut self.future).poll(&mut Context::from_waker(&waker))
@@ -90,6 +96,12 @@ pub(super) enum Op {
     Try(u32),
     /// The first poll.
     Ask(u32),
+    /// The same of one who takes as many as are free, in a range.
+    AskBetween(u32, u32),
+    /// A later poll of such a one, which was granted the least and may take the rest.
+    LookBetween(u32, u32),
+    /// Asks, and then polls; it has to wait.
+    Enqueue(u32),
     /// A later poll, with the same waker.
     Look(Who),
     /// The same with another waker.
@@ -210,12 +222,36 @@ impl<S: Subject> World<S> {
     pub(super) fn operations(scene: Scene) -> Vec<Op> {
         use self::{Op::*, Who::*};
         match scene {
-            Scene::Fresh => vec![Try(1), Ask(1), Ask(3), Add(1), Forget(1), Close],
-            Scene::Idle => vec![Try(1), Try(3), Ask(1), Ask(3), Add(2), Forget(3), Close],
+            Scene::Fresh => vec![
+                Try(1),
+                Ask(1),
+                Ask(3),
+                AskBetween(1, 5),
+                AskBetween(3, 5),
+                Enqueue(3),
+                Add(1),
+                Forget(1),
+                Close,
+            ],
+            Scene::Idle => vec![
+                Try(1),
+                Try(3),
+                Ask(1),
+                Ask(3),
+                AskBetween(1, 5),
+                AskBetween(3, 5),
+                LookBetween(3, 5),
+                Enqueue(3),
+                Add(2),
+                Forget(3),
+                Close,
+            ],
             Scene::Queue => vec![
                 Try(1),
                 Ask(1),
                 Ask(2),
+                AskBetween(1, 3),
+                Enqueue(1),
                 Look(Granted),
                 Look(Partly),
                 LookAnew(Partly),
@@ -236,6 +272,7 @@ impl<S: Subject> World<S> {
             Scene::Closed => vec![
                 Try(1),
                 Ask(1),
+                AskBetween(1, 3),
                 Look(Granted),
                 Look(Partly),
                 Look(Second),
@@ -268,7 +305,18 @@ impl<S: Subject> World<S> {
         let semaphore = self.semaphore.clone();
         let mut waiter = match op {
             Op::Look(who) | Op::LookAnew(who) | Op::Cancel(who) => Some(self.waiters.remove(&who)?),
-            Op::Ask(n) => Some(Waiter::new(&semaphore, n)),
+            Op::Ask(n) | Op::Enqueue(n) => Some(Waiter::new(&semaphore, n)),
+            Op::AskBetween(n, most) => Some(Waiter::between(&semaphore, n, most)),
+            Op::LookBetween(n, most) => {
+                let mut waiter = Waiter::between(&semaphore, n, most);
+                if waiter.poll().is_ready() {
+                    return None;
+                }
+                // What it needs, and one more that is free.
+                semaphore.add_permits(2);
+                self.total += 2;
+                Some(waiter)
+            }
             _ => None,
         };
         let permits = match op {
@@ -277,7 +325,9 @@ impl<S: Subject> World<S> {
         };
         let wants = waiter.as_ref().map_or(0, |waiter| waiter.wants as usize);
         let takes = match op {
-            Op::Ask(_) => Takes { hand: wants, place: wants, wakers: wants },
+            Op::Ask(_) | Op::Enqueue(_) => Takes { hand: wants, place: wants, wakers: wants },
+            Op::AskBetween(_, most) => Takes { hand: wants, place: most as usize, wakers: wants },
+            Op::LookBetween(_, most) => Takes { place: most as usize, ..Takes::default() },
             Op::Look(_) | Op::LookAnew(_) => Takes { place: wants, ..Takes::default() },
             Op::Cancel(_) => Takes { hand: wants, place: 0, wakers: wants },
             Op::Try(n) | Op::Release(n) => Takes::in_hand(n as usize),
@@ -286,7 +336,14 @@ impl<S: Subject> World<S> {
             Op::Close => Takes { wakers: BATCH, ..Takes::default() },
         };
         let operation = move || match (op, waiter.take()) {
-            (Op::Ask(_) | Op::Look(_), Some(mut waiter)) => Left::of(waiter.poll(), waiter),
+            (
+                Op::Ask(_) | Op::AskBetween(..) | Op::Look(_) | Op::LookBetween(..),
+                Some(mut waiter),
+            ) => Left::of(waiter.poll(), waiter),
+            (Op::Enqueue(_), Some(mut waiter)) => {
+                S::enqueue(&mut waiter.future);
+                Left::of(waiter.poll(), waiter)
+            }
             (Op::LookAnew(_), Some(mut waiter)) => {
                 waiter.change_waker();
                 Left::of(waiter.poll(), waiter)
