@@ -94,7 +94,7 @@ fn run(operation: &str, semaphore: &str, rounds: &str) {
         .find(|contender| contender.name == semaphore)
         .expect("operation and semaphore are among those compared");
     // The time would be the simulator's.
-    let _: std::time::Duration = contender.run(rounds);
+    let _: semafair_benches::Time = contender.run(rounds);
 }
 
 /// Prints the table, and returns a sentence for each limit that does not hold.
