@@ -34,11 +34,11 @@ fn operations() -> [Counted; 5] {
     let counted = |comparison, limit, goal| Counted { comparison, limit, goal };
     let cancel = EnqueueCancel { waiters: 1, order: Order::Fifo };
     [
-        counted(Comparison::of(Acquire), (19, 2.0), Some((19, 2))),
+        counted(Comparison::of(Acquire), (22, 2.0), Some((19, 2))),
         counted(Comparison::of(TryAcquire), (20, 2.0), Some((20, 2))),
         counted(Comparison::of(AcquireMany(8)), (28, 2.0), None),
-        counted(Comparison::of(HandOff), (276, 7.5), Some((276, 6))),
-        counted(Comparison::of(cancel), (269, 5.6), Some((180, 4))),
+        counted(Comparison::of(HandOff), (277, 7.5), Some((276, 6))),
+        counted(Comparison::of(cancel), (271, 5.6), Some((180, 4))),
     ]
 }
 
