@@ -37,8 +37,8 @@ fn operations() -> [Counted; 5] {
         counted(Comparison::of(Acquire), (22, 2.0), Some((19, 2))),
         counted(Comparison::of(TryAcquire), (20, 2.0), Some((20, 2))),
         counted(Comparison::of(AcquireMany(8)), (28, 2.0), None),
-        counted(Comparison::of(HandOff), (277, 7.5), Some((276, 6))),
-        counted(Comparison::of(cancel), (271, 5.6), Some((180, 4))),
+        counted(Comparison::of(HandOff), (280, 7.3), Some((276, 6))),
+        counted(Comparison::of(cancel), (269, 5.4), Some((180, 4))),
     ]
 }
 
