@@ -73,7 +73,7 @@ fn a_large_debt_refuses_nobody() {
 /// instant. It gives back what it has, and tries again until they have gone on.
 #[test]
 fn who_finds_too_much_taken_gives_back_what_it_has() {
-    let balance = Balance::owing(21 << 57);
+    let balance = Balance::owing((21 << 57) + 1);
     assert!(balance.take_off(1).is_err());
     assert!(!balance.load().is_closed());
     assert!(!balance.load().is_open_to_waiters_beside(20 << 57));
