@@ -147,11 +147,18 @@ impl World {
         guards.extend(self.more.into_inner().unwrap());
         let waiters = self.waiters.into_inner().unwrap().into_iter().flatten();
         let (mut pending, mut refused) = (Vec::new(), false);
-        for (n, mut future) in waiters.chain(self.late.into_inner().unwrap()) {
+        let waiters = waiters.map(|waiter| (waiter, false));
+        // These may have come in another order than they were noted.
+        let late = self.late.into_inner().unwrap().into_iter().map(|waiter| (waiter, true));
+        let mut waits_first = false;
+        for ((n, mut future), is_late) in waiters.chain(late) {
             match poll(&mut future) {
-                Poll::Pending => pending.push((n, future)),
+                Poll::Pending => {
+                    waits_first |= !is_late;
+                    pending.push((n, future));
+                }
                 Poll::Ready(Ok(guard)) => {
-                    assert!(pending.is_empty(), "somebody was overtaken");
+                    assert!(!waits_first, "somebody was overtaken");
                     guards.push(guard);
                 }
                 Poll::Ready(Err(())) => refused = true,
