@@ -25,6 +25,8 @@ mod interruptions;
 mod leave_races;
 #[cfg(not(any(semafair_loom, semafair_shuttle)))]
 mod limit_review;
+#[cfg(not(any(semafair_loom, semafair_shuttle)))]
+mod limit_triples;
 #[cfg(any(semafair_loom, semafair_shuttle))]
 pub(crate) mod models;
 #[cfg(any(semafair_loom, semafair_shuttle))]
