@@ -206,11 +206,7 @@ fn a_shrinker_that_is_stopped_withholds_no_more_than_the_debt() {
                 }
                 match joined {
                     crate::line::Joined::Granted(_) => true,
-                    crate::line::Joined::Waiting(place) => {
-                        let granted = place.is_granted();
-                        core::mem::forget(place);
-                        granted
-                    }
+                    crate::line::Joined::Waiting(place) => place.is_granted(),
                     crate::line::Joined::Shut(_) => false,
                 }
             })));

@@ -54,12 +54,15 @@ const OPS: [Op; 18] = [
 /// What it did to the limit: the operation, and what it returned.
 type Done = (Op, usize);
 
+/// How many permits it asks for.
+type Waiter = (u32, Pin<Box<AcquireOwned>>);
+
 struct World {
     semaphore: Arc<Semaphore>,
     guards: Mutex<[Option<OwnedSemaphorePermit>; 2]>,
     more: Mutex<Vec<OwnedSemaphorePermit>>,
-    waiters: Mutex<[Option<(u32, Pin<Box<AcquireOwned>>)>; 2]>,
-    late: Mutex<Vec<(u32, Pin<Box<AcquireOwned>>)>>,
+    waiters: Mutex<[Option<Waiter>; 2]>,
+    late: Mutex<Vec<Waiter>>,
     done: Mutex<Vec<Done>>,
 }
 
