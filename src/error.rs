@@ -2,6 +2,7 @@
 
 use core::error::Error;
 use core::fmt;
+use std::boxed::Box;
 
 /// Why a request was refused.
 ///
@@ -23,8 +24,14 @@ use core::fmt;
 /// assert_eq!(error.to_string(), "semaphore closed");
 /// # }
 /// ```
+pub struct AcquireError(
+    /// `None`: a semaphore without a name is closed. What is rare is boxed, so that the result of an
+    /// acquire stays as small as a guard: most of its cost is moving it.
+    Option<Box<Details>>,
+);
+
 #[derive(Debug)]
-pub struct AcquireError {
+struct Details {
     reason: Reason,
     name: Option<&'static str>,
 }
@@ -39,8 +46,17 @@ pub(crate) enum Reason {
 
 impl AcquireError {
     /// By the semaphore called `name`.
-    pub(crate) const fn new(reason: Reason, name: Option<&'static str>) -> Self {
-        Self { reason, name }
+    pub(crate) fn new(reason: Reason, name: Option<&'static str>) -> Self {
+        let is_plain = reason == Reason::Closed && name.is_none();
+        Self((!is_plain).then(|| Box::new(Details { reason, name })))
+    }
+
+    fn reason(&self) -> Reason {
+        self.0.as_ref().map_or(Reason::Closed, |details| details.reason)
+    }
+
+    fn name(&self) -> Option<&'static str> {
+        self.0.as_ref().and_then(|details| details.name)
     }
 
     /// Returns whether the semaphore was [closed](crate::Semaphore::close) before the permits were
@@ -59,8 +75,8 @@ impl AcquireError {
     /// # }
     /// ```
     #[must_use]
-    pub const fn is_closed(&self) -> bool {
-        matches!(self.reason, Reason::Closed)
+    pub fn is_closed(&self) -> bool {
+        matches!(self.reason(), Reason::Closed)
     }
 
     /// Returns whether too many permits were waited for already: more than
@@ -80,8 +96,8 @@ impl AcquireError {
     /// # }
     /// ```
     #[must_use]
-    pub const fn is_queue_full(&self) -> bool {
-        matches!(self.reason, Reason::QueueFull)
+    pub fn is_queue_full(&self) -> bool {
+        matches!(self.reason(), Reason::QueueFull)
     }
 
     /// Returns whether the request was for more permits than existed, and the semaphore was told to
@@ -101,19 +117,30 @@ impl AcquireError {
     /// # }
     /// ```
     #[must_use]
-    pub const fn is_oversized(&self) -> bool {
-        matches!(self.reason, Reason::Oversized)
+    pub fn is_oversized(&self) -> bool {
+        matches!(self.reason(), Reason::Oversized)
+    }
+}
+
+impl fmt::Debug for AcquireError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("AcquireError");
+        out.field("reason", &self.reason());
+        if let Some(name) = self.name() {
+            out.field("name", &name);
+        }
+        out.finish()
     }
 }
 
 impl fmt::Display for AcquireError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (before, after) = match self.reason {
+        let (before, after) = match self.reason() {
             Reason::Closed => ("semaphore", " closed"),
             Reason::QueueFull => ("semaphore", " queue full"),
             Reason::Oversized => ("request exceeds the limit of the semaphore", ""),
         };
-        match self.name {
+        match self.name() {
             None => write!(f, "{before}{after}"),
             Some(name) => write!(f, "{before} `{name}`{after}"),
         }

@@ -1,9 +1,7 @@
 //! One workload, bound to every semaphore.
 
-use std::time::Duration;
-
 use crate::semaphores::{ForEach, for_each};
-use crate::{Semaphore, Workload};
+use crate::{Semaphore, Time, Workload};
 
 /// A workload and who takes part in it; the first contender is who the others are compared to.
 #[derive(Debug)]
@@ -47,8 +45,7 @@ impl<W: Workload> ForEach for W {
     type Outcome = Option<Contender>;
 
     fn visit<S: Semaphore>(&self) -> Self::Outcome {
-        let able = self.needs().iter().all(|need| !S::LACKS.contains(need));
-        able.then(|| Contender::new::<W, S>(*self))
+        self.suits::<S>().then(|| Contender::new::<W, S>(*self))
     }
 }
 
@@ -61,25 +58,25 @@ pub struct Contender {
     tenths: Vec<Run>,
 }
 
-type Run = Box<dyn Fn(u64) -> Duration>;
+type Run = Box<dyn Fn(u64) -> Time>;
 
 impl Contender {
     fn new<W: Workload, S: Semaphore>(workload: W) -> Self {
         let run = |workload: W| -> Run { Box::new(move |rounds| workload.run::<S>(rounds)) };
-        let mut tenths: Vec<_> =
-            std::iter::successors(workload.tenth(), Workload::tenth).map(run).collect();
+        let tenths = std::iter::successors(workload.tenth(), Workload::tenth);
+        let mut tenths: Vec<_> = tenths.filter(Workload::suits::<S>).map(run).collect();
         tenths.reverse();
         Self { name: S::NAME, run: run(workload), tenths }
     }
 
     /// Runs so many rounds, and tells how long they took without what sets them up.
     #[must_use]
-    pub fn run(&self, rounds: u64) -> Duration {
+    pub fn run(&self, rounds: u64) -> Time {
         (self.run)(rounds)
     }
 
     /// The same with fewer waiters, from the fewest to a tenth of them: each runs one round.
-    pub fn tenths(&self) -> impl Iterator<Item = impl Fn() -> Duration> {
+    pub fn tenths(&self) -> impl Iterator<Item = impl Fn() -> Time> {
         self.tenths.iter().map(|run| || run(1))
     }
 }

@@ -6,6 +6,8 @@
 mod comparison;
 mod executor;
 mod semaphores;
+mod thread;
+mod time;
 mod workloads;
 
 pub use comparison::{Comparison, Contender};
@@ -14,8 +16,10 @@ pub use semaphores::{
     Mutex, Operation, Saa, SaaPermit, Semafair, Semaphore, Tokio, Unshared, UnsharedPermit,
     for_each,
 };
+pub use thread::{Starved, starve, stay_on, voluntary_switches};
+pub use time::Time;
 pub use workloads::{
-    Acquire, AcquireMany, AddPermits, BareTasks, Call, Cancel, Enqueue, EnqueueCancel,
-    HalfCancelled, HandOff, HandOffDownTheLine, Order, Places, Runtime, Threads, TokioTasks,
-    TryAcquire, Workload,
+    Acquire, AcquireMany, AddPermits, AddPermitsCall, BareTasks, Call, Cancel, Enqueue,
+    EnqueueCancel, HalfCancelled, HandOff, HandOffDownTheLine, Order, Places, Runtime, Threads,
+    TokioTasks, TryAcquire, Workload,
 };

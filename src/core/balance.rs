@@ -283,9 +283,12 @@ impl Balance {
     /// ```
     pub(crate) fn take_off(&self, n: u64) -> Result<Snapshot, Snapshot> {
         self.update(|seen| {
-            // No overflow: neither is beyond 2^63 - 2^57.
+            // A closed word may be so low that the subtraction would overflow.
+            if seen.is_closed() {
+                return None;
+            }
             let to = seen.0 - signed_sum(n);
-            (!seen.is_closed() && to >= FLOOR).then_some(to)
+            (to >= FLOOR).then_some(to)
         })
     }
 

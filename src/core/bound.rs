@@ -19,7 +19,8 @@ impl Core {
         let bound = self.settings().queue_limit();
         self.balance.take_if(n, |seen| {
             let waited_for = seen.owed().saturating_sub(self.debt());
-            waited_for + u64::from(n) - seen.free() <= bound
+            // A request for nothing never waits, however much is waited for.
+            n == 0 || waited_for + u64::from(n) - seen.free() <= bound
         })
     }
 }

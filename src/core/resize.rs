@@ -150,6 +150,7 @@ impl Core {
                 // They must not wait for ours, as we wait for theirs.
                 if taken.permits > 0 {
                     self.release_beside(count(taken.permits), wakes);
+                    wakes.make_room();
                     taken.permits = 0;
                 }
                 hint::spin_loop();

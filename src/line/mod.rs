@@ -82,7 +82,7 @@ impl Line {
             return None;
         }
         dekker();
-        let mut errand = TakeBack::default();
+        let mut errand = TakeBack::new(&self.debt);
         walk(&self.list, &mut errand);
         let found = errand.units();
         Some(found - self.debt.pay(found))

@@ -254,27 +254,33 @@ impl Visitor for PickUp<'_> {
     }
 }
 
-/// Takes the units back that lie at the head of the line; see [`Line::owe`](super::Line::owe).
-#[derive(Debug, Default)]
-pub(super) struct TakeBack {
+/// Takes units back that lie at the head of the line, as many as the debt needs: a thread that is
+/// stopped with units in hand withholds them. See [`Line::owe`](super::Line::owe).
+#[derive(Debug)]
+pub(super) struct TakeBack<'a> {
     units: u64,
+    debt: &'a Debt,
 }
 
-impl TakeBack {
+impl<'a> TakeBack<'a> {
+    pub(super) fn new(debt: &'a Debt) -> Self {
+        Self { units: 0, debt }
+    }
+
     /// The units found.
     pub(super) fn units(&self) -> u64 {
         self.units
     }
 }
 
-impl Visitor for TakeBack {
+impl Visitor for TakeBack<'_> {
     fn visit(&mut self, _list: &List, segment: &Segment, index: usize) -> Visit {
         let cell = segment.cell(index);
         match cell.units_left() {
             None if cell.is_satisfied() => Visit::Passed,
             None | Some(0) => Visit::Stop(Stop::Done),
             // The place stays as it is, as nobody goes past it.
-            Some(_) => match cell.take_units(false) {
+            Some(_) => match cell.take_back(self.debt.load()) {
                 None => Visit::Again,
                 Some(units) => {
                     self.units = units;

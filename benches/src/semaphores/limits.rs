@@ -154,8 +154,13 @@ impl Line {
 
 impl Semaphore for Unshared {
     const NAME: &'static str = "a queue, unshared";
-    const LACKS: &'static [Operation] =
-        &[Operation::Many, Operation::Add, Operation::Threads, Operation::Leave];
+    const LACKS: &'static [Operation] = &[
+        Operation::Many,
+        Operation::Add,
+        Operation::Threads,
+        Operation::Several,
+        Operation::Leave,
+    ];
     type Granted<'a> = ();
     type Permit<'a> = UnsharedPermit;
 

@@ -64,6 +64,8 @@ pub enum Operation {
     FreeAtOnce,
     /// To be used by several threads.
     Threads,
+    /// To be one of several semaphores on a thread.
+    Several,
     /// To let a waiter leave before it was served.
     Leave,
 }

@@ -2,10 +2,10 @@
 
 use std::fmt::{self, Display, Formatter};
 use std::pin::pin;
-use std::time::Duration;
 
-use super::{Places, Workload, acquired, no_task, poll, tenth, timed};
-use crate::{Operation, Semaphore};
+use super::{Places, Workload, acquired, lines, no_task, poll, several, tenth};
+use crate::time::timed;
+use crate::{Operation, Semaphore, Time};
 
 /// In which order waiters leave.
 #[derive(Clone, Copy, Debug)]
@@ -83,7 +83,7 @@ impl Workload for EnqueueCancel {
         &[Operation::Wait, Operation::Leave]
     }
 
-    fn run<S: Semaphore>(&self, rounds: u64) -> Duration {
+    fn run<S: Semaphore>(&self, rounds: u64) -> Time {
         let semaphore = S::with_permits(0);
         let mut stays = pin!(semaphore.acquire());
         assert!(poll(stays.as_mut()).is_pending(), "there is no permit");
@@ -115,7 +115,7 @@ impl Workload for Enqueue {
     }
 
     fn operations(&self) -> u32 {
-        self.0
+        self.0 * lines(self.0)
     }
 
     fn size(&self) -> Option<u32> {
@@ -130,12 +130,19 @@ impl Workload for Enqueue {
         &[Operation::Wait, Operation::Leave]
     }
 
-    fn run<S: Semaphore>(&self, rounds: u64) -> Duration {
-        let semaphore = S::with_permits(0);
-        let mut places = Places::new(self.0);
+    fn run<S: Semaphore>(&self, rounds: u64) -> Time {
+        let semaphores = several::<S>(lines(self.0), 0);
+        let line = |semaphore| (semaphore, Places::new(self.0));
+        let mut lines: Vec<_> = semaphores.iter().map(line).collect();
         let round = |_| {
-            let time = timed(|| places.fill(|| semaphore.acquire()));
-            (0..places.count()).rev().for_each(|index| places.cancel(index));
+            let time = timed(|| {
+                for (semaphore, places) in &mut lines {
+                    places.fill(|| semaphore.acquire());
+                }
+            });
+            for (_, places) in &mut lines {
+                (0..places.count()).rev().for_each(|index| places.cancel(index));
+            }
             time
         };
         (0..rounds).map(round).sum()
@@ -161,7 +168,7 @@ impl Workload for Cancel {
     }
 
     fn operations(&self) -> u32 {
-        self.waiters
+        self.waiters * lines(self.waiters)
     }
 
     fn size(&self) -> Option<u32> {
@@ -176,13 +183,20 @@ impl Workload for Cancel {
         &[Operation::Wait, Operation::Leave]
     }
 
-    fn run<S: Semaphore>(&self, rounds: u64) -> Duration {
-        let semaphore = S::with_permits(0);
-        let mut places = Places::new(self.waiters);
+    fn run<S: Semaphore>(&self, rounds: u64) -> Time {
+        let semaphores = several::<S>(lines(self.waiters), 0);
+        let line = |semaphore| (semaphore, Places::new(self.waiters));
+        let mut lines: Vec<_> = semaphores.iter().map(line).collect();
         let order = self.order.of(self.waiters);
         let round = |_| {
-            places.fill(|| semaphore.acquire());
-            timed(|| order.iter().for_each(|&index| places.cancel(index)))
+            for (semaphore, places) in &mut lines {
+                places.fill(|| semaphore.acquire());
+            }
+            timed(|| {
+                for (_, places) in &mut lines {
+                    order.iter().for_each(|&index| places.cancel(index));
+                }
+            })
         };
         (0..rounds).map(round).sum()
     }
@@ -216,7 +230,7 @@ impl Workload for HalfCancelled {
         &[Operation::Wait, Operation::Leave]
     }
 
-    fn run<S: Semaphore>(&self, rounds: u64) -> Duration {
+    fn run<S: Semaphore>(&self, rounds: u64) -> Time {
         let semaphore = S::with_permits(1);
         let mut held = acquired(&mut no_task(), &semaphore);
         let mut places = Places::new(self.0);

@@ -2,10 +2,10 @@
 
 use std::pin::pin;
 use std::task::Poll;
-use std::time::Duration;
 
-use super::{Places, Workload, acquired, no_task, poll, tenth, timed};
-use crate::{Operation, Semaphore};
+use super::{Places, Workload, acquired, lines, no_task, poll, several, tenth};
+use crate::time::timed;
+use crate::{Operation, Semaphore, Time};
 
 /// Two take turns with one permit. A round is one hand-off: one of them waits, the other drops the
 /// permit, and the first finds that it has it.
@@ -21,7 +21,7 @@ impl Workload for HandOff {
         &[Operation::Wait]
     }
 
-    fn run<S: Semaphore>(&self, rounds: u64) -> Duration {
+    fn run<S: Semaphore>(&self, rounds: u64) -> Time {
         let semaphore = S::with_permits(1);
         let mut held = acquired(&mut no_task(), &semaphore);
         // A permit outlives the future that brought it, so both waiters use one place in turn.
@@ -58,7 +58,7 @@ impl Workload for HandOffDownTheLine {
     }
 
     fn operations(&self) -> u32 {
-        self.0
+        self.0 * lines(self.0)
     }
 
     fn size(&self) -> Option<u32> {
@@ -70,23 +70,34 @@ impl Workload for HandOffDownTheLine {
     }
 
     fn needs(&self) -> &'static [Operation] {
-        &[Operation::Wait]
+        match lines(self.0) {
+            1 => &[Operation::Wait],
+            _ => &[Operation::Wait, Operation::Several],
+        }
     }
 
-    fn run<S: Semaphore>(&self, rounds: u64) -> Duration {
-        let semaphore = S::with_permits(1);
-        let mut places = Places::new(self.0);
-        let mut time = Duration::ZERO;
-        for _ in 0..rounds {
-            let mut held = acquired(&mut no_task(), &semaphore);
-            places.fill(|| semaphore.acquire());
-            time += timed(|| {
-                for index in 0..places.count() {
-                    drop(held);
-                    held = semaphore.permit(places.take(index), 1);
+    fn run<S: Semaphore>(&self, rounds: u64) -> Time {
+        let semaphores = several::<S>(lines(self.0), 1);
+        let line = |semaphore| (semaphore, Places::new(self.0), None);
+        let mut lines: Vec<_> = semaphores.iter().map(line).collect();
+        let round = |_| {
+            for (semaphore, places, held) in &mut lines {
+                *held = Some(acquired(&mut no_task(), *semaphore));
+                places.fill(|| semaphore.acquire());
+            }
+            let time = timed(|| {
+                for (semaphore, places, first) in &mut lines {
+                    let mut held = first.take().expect("the permit is held");
+                    for index in 0..places.count() {
+                        drop(held);
+                        held = semaphore.permit(places.take(index), 1);
+                    }
+                    *first = Some(held);
                 }
             });
-        }
-        time
+            lines.iter_mut().for_each(|(_, _, held)| *held = None);
+            time
+        };
+        (0..rounds).map(round).sum()
     }
 }

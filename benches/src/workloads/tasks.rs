@@ -6,14 +6,14 @@
 use std::fmt::{self, Display, Formatter};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
 
 use tokio::runtime;
 use tokio::sync::Notify;
 
-use super::{Workload, tenth, timed};
+use super::{Workload, tenth};
 use crate::executor::{self, Executor};
-use crate::{Operation, Semaphore};
+use crate::time::{Stopwatch, timed};
+use crate::{Operation, Semaphore, Time};
 
 /// The turns that each task takes in a round: enough for those that start and end it not to show.
 const TURNS: u32 = 10;
@@ -60,7 +60,7 @@ impl Workload for BareTasks {
         &[Operation::Wait]
     }
 
-    fn run<S: Semaphore>(&self, rounds: u64) -> Duration {
+    fn run<S: Semaphore>(&self, rounds: u64) -> Time {
         let semaphore = &S::with_permits(self.permits as usize);
         let mut executor = Executor::new((0..self.tasks).map(|_| async move {
             for _ in 0..rounds * u64::from(TURNS) {
@@ -142,7 +142,7 @@ impl Workload for TokioTasks {
         }
     }
 
-    fn run<S: Semaphore>(&self, rounds: u64) -> Duration {
+    fn run<S: Semaphore>(&self, rounds: u64) -> Time {
         let runtime = self.runtime.build();
         let semaphore = Arc::new(S::with_permits(1));
         let gate = Arc::new(Gate::default());
@@ -158,7 +158,11 @@ impl Workload for TokioTasks {
                 gate.leave();
             }));
         }
-        runtime.block_on(gate.open_for(self.tasks))
+        let time = runtime.block_on(gate.open_for(self.tasks));
+        match self.runtime {
+            Runtime::CurrentThread => time,
+            Runtime::TwoWorkers => Time::of_threads(time.wall),
+        }
     }
 }
 
@@ -185,13 +189,13 @@ impl Gate {
     }
 
     /// Opens as soon as so many are there, and tells how long it took until all had left.
-    async fn open_for(&self, tasks: u32) -> Duration {
+    async fn open_for(&self, tasks: u32) -> Time {
         while self.inside.load(Ordering::Acquire) < tasks {
             tokio::task::yield_now().await;
         }
-        let start = Instant::now();
+        let stopwatch = Stopwatch::start();
         self.opens.notify_waiters();
         self.last_leaves.notified().await;
-        start.elapsed()
+        stopwatch.stop()
     }
 }

@@ -2,11 +2,11 @@
 
 use std::sync::Barrier;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::Workload;
 use super::uncontended::{acquire_and_drop, try_and_drop};
-use crate::{Operation, Semaphore};
+use crate::{Operation, Semaphore, Time};
 
 /// Threads that acquire and drop, with a permit for each: they meet in the semaphore's memory only.
 ///
@@ -57,7 +57,7 @@ impl Workload for Threads {
         &[Operation::FreeAtOnce, Operation::Threads]
     }
 
-    fn run<S: Semaphore>(&self, rounds: u64) -> Duration {
+    fn run<S: Semaphore>(&self, rounds: u64) -> Time {
         let semaphore = S::with_permits(self.threads as usize);
         let barrier = Barrier::new(self.threads as usize);
         let run = || {
@@ -75,7 +75,7 @@ impl Workload for Threads {
             let others = others.into_iter().map(|other| other.join().expect("it panicked"));
             let (first, last) =
                 others.fold(own, |(first, last), (start, end)| (first.min(start), last.max(end)));
-            last - first
+            Time::of_threads(last - first)
         })
     }
 }

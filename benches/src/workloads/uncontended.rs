@@ -1,10 +1,10 @@
 //! Nobody waits, and nobody else is there.
 
 use std::hint::black_box;
-use std::time::Duration;
 
-use super::{Workload, acquired, no_task, ready, timed};
-use crate::{Operation, Semaphore};
+use super::{Workload, acquired, no_task, ready};
+use crate::time::timed;
+use crate::{Operation, Semaphore, Time};
 
 /// `acquire().await`, and the permit's drop.
 #[derive(Clone, Copy, Debug)]
@@ -15,7 +15,7 @@ impl Workload for Acquire {
         "acquire + drop".into()
     }
 
-    fn run<S: Semaphore>(&self, rounds: u64) -> Duration {
+    fn run<S: Semaphore>(&self, rounds: u64) -> Time {
         let semaphore = S::with_permits(1);
         timed(|| acquire_and_drop(&semaphore, rounds))
     }
@@ -30,7 +30,7 @@ impl Workload for TryAcquire {
         "try_acquire + drop".into()
     }
 
-    fn run<S: Semaphore>(&self, rounds: u64) -> Duration {
+    fn run<S: Semaphore>(&self, rounds: u64) -> Time {
         let semaphore = S::with_permits(1);
         timed(|| try_and_drop(&semaphore, rounds))
     }
@@ -49,7 +49,7 @@ impl Workload for AcquireMany {
         &[Operation::Many]
     }
 
-    fn run<S: Semaphore>(&self, rounds: u64) -> Duration {
+    fn run<S: Semaphore>(&self, rounds: u64) -> Time {
         let semaphore = S::with_permits(self.0.into());
         timed(|| {
             let cx = &mut no_task();

@@ -69,16 +69,18 @@ fn a_large_debt_refuses_nobody() {
     drop(waiter);
 }
 
-/// A thread that lowers the limit finds that others have taken too much out of the balance at the same
-/// instant. It gives back what it has, and tries again until they have gone on.
+/// Several threads lower the limit at the same instant, and each has taken as much out of the balance as
+/// there can be. The next must try again, as it could not be told from closed.
 #[test]
-fn who_finds_too_much_taken_gives_back_what_it_has() {
-    let balance = Balance::owing(21 << 57);
-    assert!(balance.take_off(1).is_err());
+fn nobody_takes_the_balance_below_its_floor() {
+    const FLOOR: i64 = 21 << 57;
+    let balance = Balance::owing(FLOOR - 1);
+    assert!(balance.take_off(2).is_err());
+    assert!(balance.take_off(1).is_ok());
     assert!(!balance.load().is_closed());
-    assert!(!balance.load().is_open_to_waiters_beside(20 << 57));
-    assert!(Balance::owing(20 << 57).load().is_open_to_waiters_beside(16 << 57));
-    assert!(!Balance::owing(20 << 57).load().is_open_to_waiters_beside((16 << 57) - 1));
+    assert!(balance.load().is_open_to_waiters_beside(17 << 57));
+    assert!(!balance.load().is_open_to_waiters_beside((17 << 57) - 1), "too much is waited for");
+    assert!(!Balance::owing(FLOOR + 1).load().is_open_to_waiters_beside(1 << 61));
 }
 
 /// A line that is not needed any more is not made.

@@ -23,6 +23,10 @@ mod hand_off_races;
 mod interruptions;
 #[cfg(any(semafair_loom, semafair_shuttle))]
 mod leave_races;
+#[cfg(not(any(semafair_loom, semafair_shuttle)))]
+mod limit_review;
+#[cfg(not(any(semafair_loom, semafair_shuttle)))]
+mod limit_triples;
 #[cfg(any(semafair_loom, semafair_shuttle))]
 pub(crate) mod models;
 #[cfg(any(semafair_loom, semafair_shuttle))]

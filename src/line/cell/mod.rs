@@ -189,6 +189,16 @@ impl Cell {
         self.update_open(taken)
     }
 
+    /// Takes up to `units` of those that were left in an OPEN cell, and says how many. `None` if the
+    /// cell is not OPEN any more.
+    ///
+    /// Transition: `OPEN(c) -> OPEN(c - units)` (who lowers the limit).
+    pub(super) fn take_back(&self, units: u64) -> Option<u64> {
+        let taken = |left: u64| units.min(left);
+        let to = |word: Word| word.with_units_left(word.units_left() - taken(word.units_left()));
+        self.update_open(to).map(taken)
+    }
+
     /// Tells the owner of an OPEN cell to look in front before it publishes, as units were left
     /// there. `false` if the cell is not OPEN any more.
     ///

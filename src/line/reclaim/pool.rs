@@ -4,7 +4,7 @@
 #![expect(clippy::disallowed_methods, reason = "frees the blocks that it allocated")]
 
 use core::alloc::Layout;
-use core::mem::ManuallyDrop;
+use core::mem::{ManuallyDrop, MaybeUninit};
 use core::ptr::NonNull;
 use std::alloc::{alloc, dealloc, handle_alloc_error};
 
@@ -63,12 +63,14 @@ pub(super) fn allocate(first: usize) -> NonNull<Segment> {
     let offset = offset(first, start.as_ptr().expose_provenance());
     // SAFETY: it is inside the block, by `fits`.
     let segment = unsafe { start.add(offset) }.cast::<Segment>();
-    for number in lowest(first)..CELLS {
-        // SAFETY: the cells end where the segment begins, which is not before their size.
-        let cell = unsafe { segment.cast::<Cell>().sub(CELLS - number) };
-        // SAFETY: it is in the block, and no other thread has seen it.
-        unsafe { cell.write(Cell::new(number == CELLS - 1)) };
-    }
+    let number = CELLS - lowest(first);
+    // SAFETY: the cells end where the segment begins, which is not before their size.
+    let lowest = unsafe { segment.cast::<MaybeUninit<Cell>>().sub(number) };
+    // SAFETY: they are in the block, and no other thread has seen them.
+    let cells = unsafe { core::slice::from_raw_parts_mut(lowest.as_ptr(), number) };
+    cells.fill_with(|| MaybeUninit::new(Cell::new(false)));
+    // The last cell carries the WATCH mark.
+    cells[number - 1].write(Cell::new(true));
     // SAFETY: it is aligned, in the block, and no other thread has seen it.
     unsafe { segment.write(Segment::new(first, offset)) };
     segment

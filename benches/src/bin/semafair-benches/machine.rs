@@ -8,7 +8,7 @@ use std::thread;
 pub(crate) fn processor() -> String {
     let cores = thread::available_parallelism().map_or("?".into(), |cores| cores.to_string());
     let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    format!("{}, {cores} cores", model(&cpuinfo).unwrap_or("unknown processor"))
+    format!("{}, {cores} cores", model(&cpuinfo).unwrap_or("unknown processor".into()))
 }
 
 /// The day, as `2030-12-31`, in UTC.
@@ -24,11 +24,20 @@ pub(crate) fn system() -> String {
     format!("{}, {compiler}", std::env::consts::OS)
 }
 
-/// The model's name in the text of `/proc/cpuinfo`.
-fn model(cpuinfo: &str) -> Option<&str> {
-    let values =
-        cpuinfo.lines().filter_map(|line| line.strip_prefix("model name")?.split_once(':'));
-    values.map(|(_, model)| model.trim()).find(|model| !model.is_empty())
+/// The model in the text of `/proc/cpuinfo`: its name, and its numbers, which tell apart what virtual
+/// machines call by one name.
+fn model(cpuinfo: &str) -> Option<String> {
+    let value = |key: &str| {
+        let lines = cpuinfo.lines().filter_map(|line| line.split_once(':'));
+        lines
+            .map(|(it, value)| (it.trim(), value.trim()))
+            .find(|&(it, value)| it == key && !value.is_empty())
+    };
+    let (_, name) = value("model name")?;
+    let numbers = value("cpu family").zip(value("model"));
+    Some(numbers.map_or(name.into(), |((_, family), (_, model))| {
+        format!("{name} (family {family}, model {model})")
+    }))
 }
 
 #[cfg(test)]
@@ -37,8 +46,9 @@ mod tests {
 
     #[test]
     fn the_model_is_found_among_other_lines() {
-        let cpuinfo = "processor\t: 0\nmodel\t\t: 17\nmodel name\t: A Chip 9\n\nprocessor\t: 1\n";
-        assert_eq!(model(cpuinfo), Some("A Chip 9"));
+        let cpuinfo = "cpu family\t: 25\nmodel\t\t: 17\nmodel name\t: A Chip 9\n\nprocessor\t: 1\n";
+        assert_eq!(model(cpuinfo).as_deref(), Some("A Chip 9 (family 25, model 17)"));
+        assert_eq!(model("model name\t: A Chip 9\n").as_deref(), Some("A Chip 9"));
         assert_eq!(model("processor\t: 0\n"), None);
     }
 }

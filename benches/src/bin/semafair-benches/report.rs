@@ -1,6 +1,7 @@
 //! The results as Markdown.
 
 use std::fmt::{self, Display, Formatter};
+use std::time::Duration;
 
 use semafair_benches::{ForEach, Semafair, Semaphore, Tokio, for_each};
 
@@ -8,25 +9,31 @@ use crate::catalogue::Shows;
 use crate::fairness::{self, Fairness};
 use crate::footprint::{self, Footprint};
 use crate::kept::{self, BURSTS, Kept};
+use crate::locks::{self, Contention, Cost};
 use crate::machine;
-use crate::measure::{PATIENCE, Row};
-use crate::statistics::Spread;
+use crate::measure::{Clock, PATIENCE, Row};
+use crate::results::{ALIKE, Results, differences};
+use crate::statistics::{Spread, quantile};
 
 /// All that was measured.
+#[derive(Default)]
 pub(crate) struct Report {
     pub(crate) sections: Vec<Measured>,
     pub(crate) fairness: Vec<Fairness>,
+    pub(crate) locks: Vec<Contention>,
     pub(crate) footprints: Vec<Footprint>,
     pub(crate) kept: Vec<Kept>,
-    /// The chart of ratios and those of the sections, as they are called in the folder.
+    /// The names of their files.
     pub(crate) charts: Vec<String>,
+    /// This machine's results, and then those of others.
+    pub(crate) machines: Vec<Results>,
 }
 
 impl Report {
     pub(crate) fn is_empty(&self) -> bool {
         let no_rows = self.sections.iter().all(|section| section.rows.is_empty());
         let no_sizes = self.footprints.is_empty() && self.kept.is_empty();
-        no_rows && self.fairness.is_empty() && no_sizes
+        no_rows && self.fairness.is_empty() && self.locks.is_empty() && no_sizes
     }
 }
 
@@ -35,6 +42,8 @@ pub(crate) struct Measured {
     pub(crate) title: &'static str,
     pub(crate) about: &'static str,
     pub(crate) shows: Shows,
+    /// How long each row may take.
+    pub(crate) budget: Duration,
     pub(crate) rows: Vec<Row>,
 }
 
@@ -78,15 +87,32 @@ impl Display for Report {
         )?;
         writeln!(
             f,
-            "Ratios are to tokio's time for the same work, lower is faster: the median over rounds \
-             in which all semaphores took their turns, for semafair with the middle half of them in \
-             brackets; *low* is the ratio of the times that a tenth of the samples of each do not exceed, \
-             which is what remains where other programs interrupt; *goal* is what it set out for, and `src/line/COSTS.md` says what is in the way \
-             where that was not reached. `–` stands where an operation is lacking, `slow` where ten thousand of them, or \
-             more, would take over {PATIENCE:?} each. On another machine, or at another hour, all of it \
-             differs."
+            "Ratios are to tokio's time for the same work; lower is faster. All semaphores take turns, with one \
+             short sample each. *Clock* says what is compared. **CPU**: one thread works, and its processor time is \
+             taken; the ratio is that of the times that a tenth of the samples of each do not exceed. So the time of other \
+             programs is left out, though not what they do to the caches. **wall**: several threads work, and the ratio is the median, over \
+             all turns, of the ratios by the wall clock. All rows were measured twice, minutes apart: *differ* says \
+             by how much semafair's two ratios do, and much more than 2 % tells of a busy machine. *By the wall clock* is the median for semafair, with the middle \
+             half of the ratios in brackets. *Goal* is what it set out for; where that was not reached, \
+             `src/line/COSTS.md` says what is in the way. `–` stands where an operation is lacking, `slow` where ten \
+             thousand of them, or more, would take over {PATIENCE:?} each."
         )?;
+        if let Some(agreement) = self.agreement() {
+            writeln!(f, "\n{agreement}")?;
+        }
         writeln!(f, "{PECULIARITIES}")?;
+        for (i, contention) in self.locks.iter().enumerate() {
+            if i == 0 {
+                writeln!(f, "\n## What a lock costs\n\n{} {}", locks::ABOUT, contention.runs())?;
+            }
+            costs(f, contention)?;
+        }
+        for machine in self.machines.iter().skip(1).filter(|_| !self.locks.is_empty()) {
+            for contention in &machine.locks {
+                writeln!(f, "\nOn another machine, {}, on {}:", machine.processor, machine.date)?;
+                costs(f, contention)?;
+            }
+        }
         for section in self.sections.iter().filter(|section| !section.rows.is_empty()) {
             writeln!(f, "\n## {}\n\n{}\n", section.title, section.about)?;
             match section.shows {
@@ -106,6 +132,7 @@ impl Display for Report {
             writeln!(f, "\n## What an idle semaphore keeps\n\n{}\n", kept::ABOUT)?;
             keeps(f, &self.kept)?;
         }
+        compare(f, &self.machines)?;
         if !self.charts.is_empty() {
             writeln!(f, "\n## Charts\n")?;
             for chart in &self.charts {
@@ -113,6 +140,30 @@ impl Display for Report {
             }
         }
         Ok(())
+    }
+}
+
+impl Report {
+    /// How far the passes agree.
+    fn agreement(&self) -> Option<String> {
+        let rows = || self.sections.iter().flat_map(|section| &section.rows);
+        let of = |clock: Clock| {
+            let rows = rows().filter(|row| row.clock() == clock);
+            let all: Vec<_> = rows.filter_map(|row| row.disagreement(Semafair::NAME)).collect();
+            let [half, most, all] = [0.5, 0.9, 1.0].map(|part| quantile(&all, part));
+            Some([half?, most?, all?].map(percent))
+        };
+        let told = |([half, most, all], by): ([String; 3], _)| {
+            format!(
+                "{by}, by {half} or less in half of the rows, {most} in nine of ten, {all} in all"
+            )
+        };
+        let clocks =
+            [(of(Clock::Cpu), "in processor time"), (of(Clock::Wall), "by the wall clock")];
+        let told: Vec<_> =
+            clocks.into_iter().filter_map(|(of, by)| Some(told((of?, by)))).collect();
+        (!told.is_empty())
+            .then(|| format!("semafair's two ratios differ, {}.", told.join("; and, ")))
     }
 }
 
@@ -129,23 +180,34 @@ fn line(f: &mut Formatter<'_>, cells: &[String]) -> fmt::Result {
 fn ratios(f: &mut Formatter<'_>, rows: &[Row]) -> fmt::Result {
     let mut others = semaphores();
     others.retain(|name| ![Semafair::NAME, Tokio::NAME].contains(name));
-    head(f, &[&["operation", "tokio, ns", Semafair::NAME, "low", "goal"][..], &others].concat())?;
+    let ours =
+        ["operation", "clock", "tokio, ns", Semafair::NAME, "differ", "goal", "by the wall clock"];
+    head(f, &[&ours[..], &others].concat())?;
     for row in rows {
-        let ours = row.ratio(Semafair::NAME);
-        let goal = row.goal.zip(ours).map_or(String::new(), |(goal, [_, ratio, _])| {
+        let ratio = row.ratio(Semafair::NAME);
+        let goal = row.goal().zip(ratio).map_or(String::new(), |(goal, ratio)| {
             format!("{} {goal:.2}", if ratio <= goal { "✓ ≤" } else { "✗ ≤" })
         });
-        let ours = ours.map(|[low, ratio, high]| format!("**{ratio:.2}** ({low:.2}–{high:.2})"));
+        let by_wall = row.wall_ratio(Semafair::NAME);
+        let by_wall = by_wall.map(|[low, it, high]| format!("{it:.2} ({low:.2}–{high:.2})"));
+        let clock = match row.clock() {
+            Clock::Cpu => "CPU",
+            Clock::Wall => "wall",
+        };
         let mut cells = vec![
-            row.workload.clone(),
+            row.workload().to_owned(),
+            clock.to_owned(),
             cell(row, Tokio::NAME, row.time(Tokio::NAME).map(number)),
-            cell(row, Semafair::NAME, ours),
-            row.low_ratio(Semafair::NAME).map_or("–".into(), |ratio| format!("{ratio:.2}")),
+            cell(row, Semafair::NAME, ratio.map(|ratio| format!("**{ratio:.2}**"))),
+            row.disagreement(Semafair::NAME).map_or("–".into(), percent),
             goal,
+            cell(row, Semafair::NAME, by_wall),
         ];
-        cells.extend(others.iter().map(|name| {
-            cell(row, name, row.ratio(name).map(|[_, ratio, _]| format!("{ratio:.2}")))
-        }));
+        cells.extend(
+            others
+                .iter()
+                .map(|name| cell(row, name, row.ratio(name).map(|ratio| format!("{ratio:.2}")))),
+        );
         line(f, &cells)?;
     }
     Ok(())
@@ -155,11 +217,76 @@ fn times(f: &mut Formatter<'_>, over: &str, rows: &[Row]) -> fmt::Result {
     let names = semaphores();
     head(f, &[&[over], &names[..]].concat())?;
     for row in rows {
-        let mut cells = vec![row.size.map_or(row.workload.clone(), |size| size.to_string())];
+        let mut cells = vec![row.size().map_or(row.workload().to_owned(), |size| size.to_string())];
         cells.extend(names.iter().map(|name| cell(row, name, row.time(name).map(number))));
         line(f, &cells)?;
     }
     Ok(())
+}
+
+/// A table of what a lock costs, under who took turns.
+fn costs(f: &mut Formatter<'_>, contention: &Contention) -> fmt::Result {
+    writeln!(f, "\n**{}**\n", contention.title())?;
+    let columns = [
+        "semaphore",
+        "turns, 1000/s",
+        "of starved threads",
+        "sleeps for a million turns",
+        "turn, µs: p99.9",
+        "p99.99",
+        "longest",
+    ];
+    head(f, &columns)?;
+    for Cost { name, turns, sleeps, latencies } in &contention.costs {
+        let [normal, starved] = turns.map(|turns| number(turns / 1000.0));
+        let starved = if contention.starved == 0 { "–".into() } else { starved };
+        let sleeps = sleeps.map_or("–".into(), |sleeps| {
+            let [all, fewest, most] = [sleeps.all, sleeps.fewest, sleeps.most].map(shown);
+            format!("**{all}** ({fewest}–{most})")
+        });
+        let latencies = latencies.map(|nanoseconds| number(nanoseconds as f64 / 1000.0));
+        line(f, &[&[name.clone(), normal, starved, sleeps], &latencies[..]].concat())?;
+    }
+    Ok(())
+}
+
+/// The rows in which machines differ, side by side, if there are several.
+fn compare(f: &mut Formatter<'_>, machines: &[Results]) -> fmt::Result {
+    let machines: Vec<_> = machines.iter().collect();
+    let (rows, compared) = differences(&machines);
+    if machines.len() < 2 || compared == 0 {
+        return Ok(());
+    }
+    writeln!(
+        f,
+        "\n## Other machines\n\nThe ratio of {} to tokio, where machines differ by more than {}: in {} of {compared} rows. \
+         What `machines/` has of each machine is from its last run.\n",
+        Semafair::NAME,
+        percent(ALIKE),
+        rows.len(),
+    )?;
+    let titles: Vec<_> =
+        machines.iter().map(|machine| format!("{}, {}", machine.processor, machine.date)).collect();
+    let titles: Vec<_> = titles.iter().map(String::as_str).collect();
+    head(f, &[&["operation"], &titles[..]].concat())?;
+    for (workload, ratios) in rows {
+        let ratios = ratios.iter().map(|ratio| format!("{ratio:.2}"));
+        line(f, &std::iter::once(workload).chain(ratios).collect::<Vec<_>>())?;
+    }
+    Ok(())
+}
+
+fn percent(part: f64) -> String {
+    format!("{:.1} %", part * 100.0)
+}
+
+/// Two digits of a small number, and none behind the point of a large one.
+pub(crate) fn shown(count: f64) -> String {
+    match count {
+        0.0 => "0".into(),
+        few if few < 10.0 => format!("{few:.2}"),
+        many => format!("{many:.0}"),
+    }
 }
 
 /// What stands where there may be no figure.

@@ -40,7 +40,7 @@ pub(super) fn draw(section: &Measured, over: &str, file: &Path) -> Result<()> {
         format!("Beyond the scale: {}, up to {} ns", line.name, number(line.top().round()))
     }));
     let points = || lines.iter().flat_map(|line| &line.points);
-    let sizes: Vec<_> = section.rows.iter().filter_map(|row| row.size.map(f64::from)).collect();
+    let sizes: Vec<_> = section.rows.iter().filter_map(|row| row.size().map(f64::from)).collect();
     let (left, right) = range(sizes.iter().copied());
     let (bottom, top) = range(points().map(|(_, y)| *y));
     framed(file, (860, 520), section.title, &about, |area| {
@@ -96,7 +96,7 @@ pub(super) fn draw(section: &Measured, over: &str, file: &Path) -> Result<()> {
 }
 
 fn lines(section: &Measured) -> Vec<Line> {
-    let point = |row: &Row, name| Some((f64::from(row.size?), row.time(name)?));
+    let point = |row: &Row, name| Some((f64::from(row.size()?), row.time(name)?));
     let line = |name| Line {
         name,
         points: section.rows.iter().filter_map(|row| point(row, name)).collect(),

@@ -39,9 +39,9 @@ impl Family<'_> {
     /// The name, with the sizes that it is a mean of.
     fn label(&self) -> String {
         match self.rows[..] {
-            [row] => row.workload.clone(),
+            [row] => row.workload().to_owned(),
             _ => {
-                let sizes = || self.rows.iter().filter_map(|row| row.size.map(f64::from));
+                let sizes = || self.rows.iter().filter_map(|row| row.size().map(f64::from));
                 let (least, greatest) =
                     (sizes().fold(f64::INFINITY, f64::min), sizes().fold(0.0, f64::max));
                 format!("{} ({} to {})", self.name, number(least), number(greatest))
@@ -51,8 +51,7 @@ impl Family<'_> {
 
     /// The ratios of a semaphore, for each size that it takes part in.
     fn ratios(&self, name: &str) -> Vec<f64> {
-        let ratio = |row: &&Row| row.ratio(name).map(|[_, median, _]| median);
-        self.rows.iter().filter_map(ratio).collect()
+        self.rows.iter().filter_map(|row| row.ratio(name)).collect()
     }
 }
 
@@ -64,9 +63,9 @@ fn lines(sections: &[Measured]) -> Vec<Line<'_>> {
             continue;
         }
         lines.push(Line::Title(section.title));
-        for rows in section.rows.chunk_by(|a, b| a.family == b.family) {
+        for rows in section.rows.chunk_by(|a, b| a.family() == b.family()) {
             let rows: Vec<_> = rows.iter().collect();
-            lines.push(Line::Workload(Family { name: &rows[0].family, rows }));
+            lines.push(Line::Workload(Family { name: rows[0].family(), rows }));
         }
     }
     lines
@@ -82,7 +81,7 @@ pub(super) fn draw(sections: &[Measured], file: &Path) -> Result<bool> {
         "Lower is better. A mark is the geometric mean over all sizes of a workload; the bar behind \
          semafair's goes from its best size to its worst."
             .to_owned(),
-        "A mark at an edge may lie beyond it. These semaphores hand permits over in order; the tables \
+        "Processor time where one thread works, the wall clock where several do. A mark at an edge may lie beyond it. These semaphores hand permits over in order; the tables \
          have async-lock and saa too."
             .to_owned(),
     ];

@@ -1,0 +1,314 @@
+//! What a review of the moving limit found. Each test says what it shows.
+
+use core::cell::Cell;
+use core::future::Future;
+use core::pin::{Pin, pin};
+use core::task::{Context, Poll, Waker};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread;
+use std::vec::Vec;
+
+use super::watchdog::watch;
+use crate::Semaphore;
+use crate::sync::probe::memory;
+use crate::sync::probe::steps::before_step;
+
+const ALL: usize = Semaphore::MAX_PERMITS;
+
+/// Runs it to its end on another thread, whose steps are not counted.
+fn elsewhere<T: Send>(run: impl FnOnce() -> T + Send) -> T {
+    let yard = memory::yard();
+    thread::scope(|scope| {
+        let other = scope.spawn(|| {
+            memory::enter(yard);
+            run()
+        });
+        other.join().expect("it does not panic")
+    })
+}
+
+fn poll<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
+    future.poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// While a thread that lowers the limit far is between the balance and the debt, a request panics:
+/// "more than 2^59 permits are being waited for", and nobody waits.
+#[test]
+#[ignore = "an open finding: it fails"]
+fn a_large_shrink_at_any_step_lets_others_wait() {
+    watch();
+    let mut panicked = Vec::new();
+    for step in 1.. {
+        let semaphore = Arc::new(Semaphore::builder(ALL).acquired(ALL).build());
+        let asks = semaphore.clone();
+        let failed = Rc::new(Cell::new(false));
+        let fails = failed.clone();
+        let between = move || {
+            fails.set(elsewhere(|| {
+                catch_unwind(AssertUnwindSafe(|| poll(pin!(asks.acquire())).is_ready())).is_err()
+            }));
+        };
+        let came = before_step(step, between, || assert!(semaphore.set_limit(1) <= ALL));
+        if failed.get() {
+            panicked.push(step);
+        }
+        if !came {
+            break;
+        }
+    }
+    assert!(panicked.is_empty(), "a request panicked beside a shrink, at steps {panicked:?}");
+}
+
+/// The same the other way round: the debt is paid between the two reads of the request.
+#[test]
+#[ignore = "an open finding: it fails"]
+fn a_request_at_any_step_beside_a_large_growth_may_wait() {
+    watch();
+    let mut panicked = Vec::new();
+    for step in 1.. {
+        let semaphore = Arc::new(Semaphore::builder(ALL).acquired(ALL).build());
+        semaphore.set_limit(0);
+        let grows = semaphore.clone();
+        let between = move || assert!(elsewhere(|| grows.set_limit(ALL)) <= ALL);
+        let mut failed = false;
+        let came = before_step(step, between, || {
+            failed = catch_unwind(AssertUnwindSafe(|| poll(pin!(semaphore.acquire())).is_ready()))
+                .is_err();
+        });
+        if failed {
+            panicked.push(step);
+        }
+        if !came {
+            break;
+        }
+    }
+    assert!(panicked.is_empty(), "a request panicked beside a growth, at steps {panicked:?}");
+}
+
+/// While a closer is between its first step and the end of `void_demand`, a change of the limit by
+/// another thread makes `available_permits` and `outstanding` wrong, for as long as it is stopped.
+#[test]
+#[ignore = "an open finding: it fails"]
+fn a_closer_that_is_stopped_leaves_the_books_right() {
+    watch();
+    let mut wrong = Vec::new();
+    for step in 1.. {
+        let semaphore = Arc::new(Semaphore::new(2));
+        let permits = semaphore.try_acquire_many(2).unwrap();
+        let changes = semaphore.clone();
+        let seen = Rc::new(Cell::new((2, 3)));
+        let sees = seen.clone();
+        let between = move || {
+            sees.set(elsewhere(|| {
+                changes.set_limit(5);
+                (changes.outstanding(), changes.available_permits())
+            }));
+        };
+        let came = before_step(step, between, || semaphore.close());
+        if seen.get() != (2, 3) {
+            wrong.push((step, seen.get()));
+        }
+        if came {
+            assert_eq!((semaphore.outstanding(), semaphore.available_permits()), (2, 3));
+        }
+        drop(permits);
+        if !came {
+            break;
+        }
+    }
+    assert!(wrong.is_empty(), "(step, (outstanding, available)) {wrong:?}, not (2, 3)");
+}
+
+/// `set_limit` spins until another thread that raises the limit goes on. It is lock-free only far
+/// below `MAX_PERMITS`. (It is seen as too many turns, so the test does not hang.)
+#[test]
+#[ignore = "an open finding: it fails"]
+fn a_shrink_beside_a_growth_that_is_stopped_completes() {
+    watch();
+    let mut waits = Vec::new();
+    for step in 1.. {
+        let semaphore = Arc::new(Semaphore::builder(ALL).acquired(ALL).build());
+        semaphore.set_limit(0);
+        let shrinks = semaphore.clone();
+        let waited = Rc::new(Cell::new(false));
+        let notes = waited.clone();
+        let between = move || {
+            let shrinks = shrinks.clone();
+            // In a thread of its own, which is left behind if it waits for ours.
+            let other = thread::spawn(move || {
+                let turns = core::sync::atomic::AtomicUsize::new(0);
+                let spins = move || {
+                    let turn = turns.fetch_add(1, core::sync::atomic::Ordering::Relaxed);
+                    assert!(turn < 10_000, "it waits for another thread");
+                };
+                crate::sync::probe::steps::watched(spins, || assert!(shrinks.set_limit(0) <= ALL));
+            });
+            notes.set(other.join().is_err());
+        };
+        let came = before_step(step, between, || assert!(semaphore.set_limit(ALL) <= ALL));
+        if waited.get() {
+            waits.push(step);
+        }
+        if !came {
+            break;
+        }
+    }
+    assert!(waits.is_empty(), "a shrink waited for a stopped growth, at steps {waits:?}");
+}
+
+/// The word of a closed semaphore overflows, and it is open again: a growth is stopped before it
+/// gives, a closer after its first step, and a third thread lowers the limit.
+#[test]
+#[ignore = "an open finding: it fails"]
+fn a_closed_semaphore_stays_closed_whatever_the_limit() {
+    let semaphore = Semaphore::builder(ALL).acquired(ALL).build();
+    semaphore.set_limit(0);
+    // A growth that is stopped between the limit and the balance.
+    let grown = semaphore.core.limit.update(|_| Some(ALL as u64));
+    assert!(grown.is_ok_and(|before| !before.is_closed()));
+    // A closer that is stopped after its first step.
+    assert!(semaphore.core.close_balance().is_some());
+    assert!(semaphore.is_closed());
+    let _overflow_is_an_error_in_debug = catch_unwind(AssertUnwindSafe(|| semaphore.set_limit(0)));
+    assert!(semaphore.is_closed(), "it is open again, with {:?}", semaphore.status());
+}
+
+/// A shrinker takes back all units that lie at the head, not only those that the debt needs. If it
+/// is stopped then, it withholds the rest.
+#[test]
+fn a_shrinker_that_is_stopped_withholds_no_more_than_the_debt() {
+    watch();
+    let mut withheld = Vec::new();
+    for step in 1.. {
+        let semaphore = Arc::new(Semaphore::new(2));
+        let permits = semaphore.try_acquire_many(2).unwrap();
+        let _line = semaphore.core.line.get_or_init(crate::line::Line::with_seed);
+        // Somebody asks for one, and is stopped before it has a place.
+        assert!(semaphore.core.balance.take(1).is_err());
+        let served = Rc::new(Cell::new(None));
+        let notes = served.clone();
+        let permits =
+            Cell::new(Some(permits.num_permits()).inspect(|_| core::mem::forget(permits)));
+        // The shrinker has taken off, and is stopped before the debt; both permits come back.
+        assert!(semaphore.core.balance.take_off(1).is_ok());
+        assert!(semaphore.core.balance.give(permits.take().unwrap()).is_err());
+        crate::wakes::waking(|wakes| semaphore.core.deliver(2, wakes));
+        // The one goes on to its place, while the shrinker is at any step.
+        let joins = semaphore.clone();
+        let between = move || {
+            notes.set(Some(elsewhere(|| {
+                let line = joins.core.line.get().unwrap();
+                let (joined, over) = line.join(None, 1, None);
+                if over > 0 {
+                    crate::wakes::waking(|wakes| joins.core.deliver(over, wakes));
+                }
+                match joined {
+                    crate::line::Joined::Granted(_) => true,
+                    crate::line::Joined::Waiting(place) => place.is_granted(),
+                    crate::line::Joined::Shut(_) => false,
+                }
+            })));
+        };
+        let came = before_step(step, between, || {
+            let found = semaphore.core.line.get().unwrap().owe(1).unwrap();
+            if found > 0 {
+                crate::wakes::waking(|wakes| semaphore.core.deliver(found, wakes));
+            }
+        });
+        if served.get() == Some(false) {
+            withheld.push(step);
+        }
+        if !came {
+            break;
+        }
+    }
+    assert!(withheld.is_empty(), "a unit beyond the debt was withheld, at steps {withheld:?}");
+}
+
+/// A shrink that is between the balance and the debt makes a bounded line refuse what asks for
+/// nothing. `n == 0` never waits, so no bound concerns it.
+#[test]
+fn a_request_for_nothing_is_never_refused_by_the_bound() {
+    watch();
+    for step in 1.. {
+        let semaphore = Arc::new(Semaphore::builder(1).acquired(1).queue_limit(0).build());
+        let asks = semaphore.clone();
+        let between = move || {
+            let answer =
+                elsewhere(|| poll(pin!(asks.acquire_many(0))).map(|answer| answer.is_ok()));
+            assert_eq!(answer, Poll::Ready(true), "refused, at step {step}");
+        };
+        if !before_step(step, between, || assert!(semaphore.set_limit(0) <= ALL)) {
+            break;
+        }
+    }
+}
+
+/// `outstanding` of a semaphore that is being closed is 0 although somebody has a guard: a unit that
+/// is to vanish in a SINK came back after the tail was shut, and before the closer has seen the SINK.
+#[test]
+#[ignore = "an open finding: it fails"]
+fn outstanding_is_never_too_small_while_it_is_closed() {
+    watch();
+    let mut wrong = Vec::new();
+    for step in 1.. {
+        let semaphore = Arc::new(Semaphore::new(1));
+        core::mem::forget(semaphore.try_acquire().unwrap());
+        let mut waits = std::boxed::Box::pin(semaphore.clone().acquire_owned());
+        assert!(poll(waits.as_mut()).is_pending());
+        // A release that is stopped before its delivery.
+        assert!(semaphore.core.balance.give(1).is_err());
+        drop(waits); // leaves a SINK
+        let guard = semaphore.try_acquire().unwrap();
+        let delivers = semaphore.clone();
+        let outstanding = Rc::new(Cell::new(1));
+        let notes = outstanding.clone();
+        let between = move || {
+            notes.set(elsewhere(|| {
+                crate::wakes::waking(|wakes| delivers.core.deliver(1, wakes));
+                delivers.outstanding()
+            }));
+        };
+        let came = before_step(step, between, || semaphore.close());
+        if outstanding.get() != 1 {
+            wrong.push((step, outstanding.get()));
+        }
+        drop(guard);
+        if !came {
+            break;
+        }
+    }
+    assert!(wrong.is_empty(), "(step, outstanding) {wrong:?} while one permit is in a guard");
+}
+
+/// SINK and debt together. A unit is on its way to a waiter that leaves, so it counts as free, and the
+/// waiter leaves a SINK for it. A shrink takes the free permit. Now the unit pays the debt, and not
+/// the SINK. So the SINK is a debt that nobody counts, and that does not stand in front of the line: the
+/// next permit that comes back serves a waiter, although the limit is 0.
+#[test]
+#[ignore = "an open finding: it fails"]
+fn a_sink_that_is_not_filled_is_no_hidden_debt() {
+    let semaphore = Arc::new(Semaphore::new(3));
+    let guard = semaphore.clone().try_acquire_owned().unwrap();
+    let two = semaphore.clone().try_acquire_many_owned(2).unwrap();
+    let mut first = std::boxed::Box::pin(semaphore.clone().acquire_owned());
+    let mut second = std::boxed::Box::pin(semaphore.clone().acquire_owned());
+    assert!(poll(first.as_mut()).is_pending());
+    assert!(poll(second.as_mut()).is_pending());
+    // A release of two that is stopped before its delivery.
+    core::mem::forget(two);
+    assert!(semaphore.core.balance.give(2).is_err());
+    drop(second); // leaves a SINK
+    assert_eq!(semaphore.set_limit(0), 3);
+    // It goes on.
+    crate::wakes::waking(|wakes| semaphore.core.deliver(2, wakes));
+    // Nothing changes any more.
+    let status = semaphore.status();
+    let served = poll(first.as_mut()).is_ready();
+    drop(guard);
+    let served_late = !served && poll(first.as_mut()).is_ready();
+    assert!(!served_late, "served by a permit that came back later, with a limit of 0");
+    assert_eq!(status.outstanding, 1 + usize::from(served), "{status}");
+}
