@@ -140,6 +140,7 @@ fn a_shrink_beside_a_growth_that_is_stopped_completes() {
             let other = thread::spawn(move || {
                 let turns = core::sync::atomic::AtomicUsize::new(0);
                 let spins = move || {
+                    // ORDERING: Relaxed. It counts, and guards nothing.
                     let turn = turns.fetch_add(1, core::sync::atomic::Ordering::Relaxed);
                     assert!(turn < 10_000, "it waits for another thread");
                 };
