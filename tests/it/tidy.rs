@@ -9,13 +9,14 @@ use source::{Source, word_at, words};
 
 /// The storeys, from the top. A file imports only from storeys below its own; `lib` may name all.
 /// A folder's `mod.rs` goes by the name of the folder.
-const STOREYS: [&str; 47] = [
+const STOREYS: [&str; 50] = [
     "lib",
     "poll_semaphore",
     "blocking/timeout",
     "blocking",
     "run",
     "close_on_drop",
+    "drained",
     "between",
     "acquire/enqueue",
     "acquire",
@@ -32,6 +33,7 @@ const STOREYS: [&str; 47] = [
     "core/resize",
     "core/counts",
     "core/budget",
+    "core/drain",
     "core",
     "error",
     "core/balance/between",
@@ -41,6 +43,7 @@ const STOREYS: [&str; 47] = [
     "line",
     "line/walk",
     "line/debt",
+    "line/inside",
     "line/list",
     "line/reclaim",
     "line/reclaim/hazards",
