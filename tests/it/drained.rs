@@ -10,6 +10,7 @@ use std::thread;
 use semafair::{Drained, DrainedOwned, Semaphore};
 use tokio_test::task;
 
+use crate::support::watchdog::times;
 use crate::support::{Wakes, panic_of, poll, seed, served, wait, waits};
 
 #[test]
@@ -172,7 +173,7 @@ fn a_waker_may_wait_again() {
 #[test]
 fn races() {
     let mut rng = fastrand::Rng::with_seed(seed());
-    for _ in 0..crate::support::watchdog::times(3_000) {
+    for _ in 0..times() * 3_000 {
         let sem = Arc::new(Semaphore::new(2));
         let kept = sem.try_acquire().unwrap();
         let released = sem.clone().try_acquire_owned().unwrap();
