@@ -30,6 +30,7 @@
 //! - [`Acquire`] and [`AcquireOwned`] are the futures. They can be stored without a box, and moved while they wait. With
 //!   [`enqueue`](Acquire::enqueue) one takes its place before it is polled.
 //! - [`AcquireBetween`] takes as many permits as there are, and [`Run`] runs a future under permits.
+//! - [`Drained`] waits until the semaphore is closed and all permits are back.
 //! - [`CloseOnDrop`] closes the semaphore when its owner is gone.
 //! - [`Semaphore::set_limit`] changes how many permits exist, [`Semaphore::builder`] makes a semaphore whose line is
 //!   bounded, and [`Semaphore::status`] shows what is going on.
@@ -55,6 +56,7 @@ mod blocking;
 mod builder;
 mod close_on_drop;
 mod core;
+mod drained;
 mod error;
 mod limit;
 mod line;
@@ -76,6 +78,7 @@ pub use self::between::{AcquireBetween, AcquireBetweenOwned};
 pub use self::blocking::timeout::AcquireTimeoutError;
 pub use self::builder::Builder;
 pub use self::close_on_drop::{CloseOnDrop, CloseOnDropOwned};
+pub use self::drained::{Drained, DrainedOwned};
 pub use self::error::{AcquireError, TooManyPermitsError, TryAcquireError};
 #[cfg(feature = "futures")]
 pub use self::map_limited::{LimitedStreamExt, MapLimited};

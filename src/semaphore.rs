@@ -8,7 +8,7 @@ use crate::sync::const_fn;
 ///
 /// It has a number of permits. [`acquire`] waits for one and [`acquire_many`] for several. Both return a
 /// guard, which gives the permits back when it is dropped. A semaphore can be made in a `static`, and
-/// allocates nothing until somebody has to wait.
+/// allocates nothing until somebody has to wait, or it is closed.
 ///
 /// Names and meanings are those of `tokio::sync::Semaphore`; see [where they
 /// differ](#differences-from-tokio), [examples](#examples), and [traps](#traps) of every fair semaphore.

@@ -5,9 +5,8 @@
 //! ```
 //!
 //! Each running job holds a permit, and `close` turns away those that wait for one. Then the
-//! program waits until all permits are back. It cannot ask the semaphore for them, because a
-//! closed one grants nothing any more, not even to `acquire_many`. So it waits for the jobs: a job
-//! gives its permit back when it ends, in whichever way that is.
+//! program waits until all permits are back, which `drained` does: a job gives its permit back when
+//! it ends, in whichever way that is.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,13 +33,8 @@ async fn main() {
 
     println!("Shutting down: nothing new is started.");
     permits.close();
-    let all_ended = async {
-        while let Some(ended) = jobs.join_next().await {
-            ended.expect("jobs do not panic");
-        }
-    };
-    if timeout(GRACE, all_ended).await.is_err() {
-        println!("Time is up: stopping what still runs ({}).", jobs.len());
+    if timeout(GRACE, permits.drained()).await.is_err() {
+        println!("Time is up: stopping what still runs ({}).", permits.outstanding());
         // Stops each job at its `await`, drops what it holds, and waits until that is done.
         jobs.shutdown().await;
     }

@@ -4,6 +4,7 @@ pub(crate) mod balance;
 mod bound;
 mod budget;
 mod counts;
+pub(crate) mod drain;
 mod limit;
 pub(crate) mod request;
 mod resize;
@@ -14,7 +15,7 @@ pub(crate) mod tests;
 
 use core::task::Waker;
 
-use self::balance::{Balance, Snapshot, signed_sum};
+use self::balance::{Balance, Snapshot};
 use self::limit::Limit;
 use self::settings::{Name, Settings};
 use crate::line::{Completed, Joined, Line, Place};
@@ -143,12 +144,10 @@ impl Core {
     /// Delivers units that are owed. If the line is shut, units that nobody waits for are counted
     /// as free.
     pub(crate) fn deliver(&self, units: u64, wakes: &mut Wakes) {
-        let back = match self.line.get_or_init(Line::with_seed) {
-            Some(line) => line.deliver(units, wakes),
-            None => units,
-        };
+        let back = self.line.get_or_init(Line::with_seed).deliver(units, wakes);
         if back > 0 {
             self.balance.adjust_closed(i64::try_from(back).unwrap_or(i64::MAX));
+            self.help_close(wakes);
         }
     }
 
@@ -165,67 +164,9 @@ impl Core {
         units: u32,
         waker: Option<Waker>,
     ) -> (Joined, u64) {
-        let (joined, over) = match self.line.get_or_init(Line::with_seed) {
-            Some(line) => line.join(reserved, units, waker),
-            None => (Joined::Shut(waker), 0),
-        };
+        let line = self.line.get_or_init(Line::with_seed);
+        let (joined, over) = line.join(reserved, units, waker);
         (joined, seen.free() + over)
-    }
-
-    /// Closes, and wakes all waiters.
-    pub(crate) fn close(&self) {
-        self.void_demand();
-        if let Some(line) = self.line.shut() {
-            waking(|wakes| self.void_all(line, wakes));
-        }
-    }
-
-    /// Makes all demand void, and lets the balance count outstanding permits from now on.
-    ///
-    /// The limit and the debt are read before the balance is closed. If they change in between,
-    /// what the balance says is corrected afterwards. A change of the limit that comes before
-    /// [`Limit::close`] makes the same change in the balance, as on an open semaphore.
-    fn void_demand(&self) {
-        if let Some(all) = self.close_balance() {
-            let written_off = self.line.shut().map_or(0, Line::write_off);
-            self.balance.adjust_closed(all - signed_sum(self.limit.close() + written_off));
-        }
-    }
-
-    /// The first step of a close. Says how many permits it found, the debt included; `None` if it
-    /// was closed before.
-    pub(crate) fn close_balance(&self) -> Option<i64> {
-        let mut seen = self.balance.load();
-        while !seen.is_closed() {
-            let all = signed_sum(self.limit.load().limit() + self.debt());
-            match self.balance.close(seen, all) {
-                Ok(()) => return Some(all),
-                Err(now) => seen = now,
-            }
-        }
-        None
-    }
-
-    /// Goes on with a close until all waiters are refused, as the thread that began it may be
-    /// stopped.
-    #[cold]
-    pub(crate) fn help_close(&self, wakes: &mut Wakes) {
-        if let Some(line) = self.line.get() {
-            if !line.is_all_void() {
-                self.void_all(line, wakes);
-            }
-        }
-    }
-
-    fn void_all(&self, line: &Line, wakes: &mut Wakes) {
-        loop {
-            let (correction, all) = line.close(wakes);
-            self.balance.adjust_closed(correction);
-            if all {
-                return;
-            }
-            wakes.wake();
-        }
     }
 
     /// If the cell that was just finished was the last of its segment: retires that, or sweeps if

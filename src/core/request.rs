@@ -349,6 +349,7 @@ impl Request {
         };
         let missing = seen.missing();
         let had = self.permits - missing;
+        place.mark_leaving();
         let withdrawn = core.balance.withdraw(missing);
         if had > 0 || withdrawn != Withdrawn::Whole {
             return Self::leave_slow(core, place, seen, had, withdrawn);
@@ -371,16 +372,19 @@ impl Request {
             Withdrawn::Part { swallow } => swallow,
             Withdrawn::Whole | Withdrawn::Closed => 0,
         };
-        let Vacated { over, waker, .. } = core.line().vacate(place, seen, swallow);
+        let Vacated { over, counted, waker, .. } = core.line().vacate(place, seen, swallow);
         waking(|wakes| {
             match u64::try_from(over) {
                 Ok(over) if withdrawn != Withdrawn::Closed => {
                     core.pass_on(over, had, wakes);
                 }
-                _ => core.balance.adjust_closed(i64::from(had) + over),
+                _ => {
+                    core.balance.adjust_closed(i64::from(had) + over);
+                    core.help_close(wakes);
+                }
             }
-            if withdrawn == Withdrawn::Closed {
-                core.help_close(wakes);
+            if counted {
+                core.leave_close(wakes);
             }
             wakes.run(|| drop(waker));
         });

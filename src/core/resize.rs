@@ -66,14 +66,19 @@ impl Core {
         loop {
             let outstanding = seen.outstanding().unwrap_or(0).max(0).unsigned_abs();
             let taken = n.min(word.limit().saturating_sub(outstanding));
+            // First, as always: otherwise the count of outstanding permits would be too low for a
+            // moment, and a drain might end.
+            if !word.is_closed() {
+                self.balance.adjust_closed(-signed_sum(taken));
+            }
             match self.limit.change(word, word.limit() - taken) {
-                Ok(()) => {
+                Ok(()) => return count(taken),
+                Err(now) => {
                     if !word.is_closed() {
-                        self.balance.adjust_closed(-signed_sum(taken));
+                        self.release(count(taken));
                     }
-                    return count(taken);
+                    word = now;
                 }
-                Err(now) => word = now,
             }
             seen = self.balance.load();
         }
@@ -127,8 +132,7 @@ impl Core {
                 wakes.make_room();
             }
             match back {
-                // The semaphore was closed meanwhile, so that less was taken.
-                ..0 => self.balance.adjust_closed(back),
+                ..0 => unreachable!("what vanishes was taken before"),
                 0 => {}
                 1.. => self.release_beside(count(back.unsigned_abs()), wakes),
             }
@@ -145,7 +149,12 @@ impl Core {
         }
         let seen = match self.balance.take_off(missing) {
             Ok(seen) => seen,
-            Err(seen) if seen.is_closed() => return true,
+            Err(seen) if seen.is_closed() => {
+                // The closer has not closed the limit yet, and will count these as free.
+                self.balance.adjust_closed(-signed_sum(missing));
+                taken.permits += missing;
+                return true;
+            }
             Err(_) => {
                 // They must not wait for ours, as we wait for theirs.
                 if taken.permits > 0 {
@@ -161,13 +170,13 @@ impl Core {
         taken.permits += free;
         let rest = missing - free;
         if rest > 0 {
-            // If the line is shut, the close has removed this demand with all others.
-            if let Some(found) =
-                self.line.get_or_init(Line::with_seed).and_then(|line| line.owe(rest))
-            {
-                taken.permits += rest;
+            if let Some(found) = self.line.get_or_init(Line::with_seed).owe(rest) {
                 taken.in_hand += found;
+            } else {
+                // The close has removed this demand with all others.
+                self.balance.adjust_closed(-signed_sum(rest));
             }
+            taken.permits += rest;
         }
         true
     }

@@ -5,6 +5,7 @@
 
 mod cell;
 mod debt;
+mod inside;
 mod list;
 mod position;
 mod reclaim;
@@ -19,11 +20,13 @@ use core::task::Waker;
 use self::cell::{Cell, Published};
 pub(crate) use self::cell::{Registered, Seen, Vacated, Verdict};
 use self::debt::Debt;
+use self::inside::Inside;
 use self::list::List;
 pub(crate) use self::position::Place;
 use self::segment::CELLS;
 pub(crate) use self::segment::Completed;
 use self::walk::{Closing, Delivery, PickUp, Stop, TakeBack, walk};
+use crate::sync::lazy_box::LazyBox;
 use crate::sync::{Acquire, AtomicBool, Release, dekker};
 use crate::wakes::Wakes;
 
@@ -48,6 +51,11 @@ pub(crate) struct Line {
     seed: u64,
     /// The line is shut, and no waiter in it will be served.
     all_void: AtomicBool,
+    /// The threads inside a close of this line.
+    inside: Inside,
+    /// The line of those who wait until all permits are back. No unit ever comes there: they wait
+    /// until it is closed.
+    drain: LazyBox<Line>,
 }
 
 impl Line {
@@ -58,7 +66,14 @@ impl Line {
     }
 
     pub(crate) fn with_seed(seed: u64) -> Self {
-        Self { list: List::new(), debt: Debt::new(), seed, all_void: AtomicBool::new(false) }
+        Self {
+            list: List::new(),
+            debt: Debt::new(),
+            seed,
+            all_void: AtomicBool::new(false),
+            inside: Inside::new(),
+            drain: LazyBox::new(0),
+        }
     }
 
     /// The number that it was made with.
@@ -225,7 +240,7 @@ impl Line {
     /// complete.
     pub(crate) fn close(&self, wakes: &mut Wakes) -> (i64, bool) {
         self.list.shut();
-        let mut closing = Closing::new(wakes);
+        let mut closing = Closing::new(&self.inside, wakes);
         let stop = walk(&self.list, &mut closing);
         let correction = closing.correction();
         let all = stop != Stop::BatchFull;
@@ -235,6 +250,34 @@ impl Line {
             self.all_void.store(true, Release);
         }
         (correction, all)
+    }
+
+    /// Says that the caller may make a correction of the balance its own from now on.
+    pub(crate) fn enter_close(&self) {
+        self.inside.enter();
+    }
+
+    /// Says that the caller has applied its corrections, and whether nobody else is inside.
+    pub(crate) fn leave_close(&self) -> bool {
+        self.inside.leave()
+    }
+
+    /// Whether all corrections of the close are applied. If so, it stays so.
+    ///
+    /// If not, whoever applies the last of them sees what was done before this call (D4).
+    pub(crate) fn is_settled(&self) -> bool {
+        // Nobody enters with a correction to make after all are void.
+        self.inside.is_empty() && self.is_all_void() && self.inside.is_empty()
+    }
+
+    /// The line of those who wait for the drain.
+    pub(crate) fn drain(&self) -> &Self {
+        self.drain.get_or_init(Self::with_seed)
+    }
+
+    /// The same, if anybody has waited there.
+    pub(crate) fn drain_if_made(&self) -> Option<&Self> {
+        self.drain.get()
     }
 
     /// Whether a `close` is complete.

@@ -3,6 +3,7 @@
 
 use super::cell::{Cell, Finish, Visited};
 use super::debt::Debt;
+use super::inside::Inside;
 use super::list::List;
 use super::reclaim::Guard;
 use super::segment::{CELLS, Segment};
@@ -299,12 +300,13 @@ impl Visitor for TakeBack<'_> {
 #[derive(Debug)]
 pub(super) struct Closing<'a> {
     correction: i64,
+    inside: &'a Inside,
     wakes: &'a mut Wakes,
 }
 
 impl<'a> Closing<'a> {
-    pub(super) fn new(wakes: &'a mut Wakes) -> Self {
-        Self { correction: 0, wakes }
+    pub(super) fn new(inside: &'a Inside, wakes: &'a mut Wakes) -> Self {
+        Self { correction: 0, inside, wakes }
     }
 
     /// The units found in OPEN cells, less the units that SINKs were still to swallow.
@@ -327,7 +329,17 @@ impl<'a> Closing<'a> {
 impl Visitor for Closing<'_> {
     fn visit(&mut self, list: &List, segment: &Segment, index: usize) -> Visit {
         let cell = segment.cell(index);
-        match cell.void() {
+        // The owner may have made a correction its own by withdrawing. Then it is inside, too, until
+        // it has applied it. It is counted before it can find the cell VOID.
+        let counted = cell.is_leaving();
+        if counted {
+            self.inside.enter();
+        }
+        let visited = cell.void(counted);
+        if counted && !matches!(visited, Visited::Served { .. }) {
+            let _we_are_inside = self.inside.leave();
+        }
+        match visited {
             Visited::Open => self.at_open(list, segment, cell, index),
             Visited::Short => unreachable!("a claim is voided whole"),
             Visited::Satisfied => Visit::Passed,

@@ -12,16 +12,13 @@ use super::{AcqRel, Acquire, AtomicU64, Relaxed, const_fn};
 /// The mark of a number that stands there instead of an address, as no box was made yet. No `T` of
 /// ours lies at an address with this bit.
 const SEED: u64 = 1;
-/// The mark beside it that says that no box will be made any more.
-const SHUT: u64 = 2;
 
 #[expect(clippy::cast_possible_truncation, reason = "it was a `usize` before")]
 fn address(word: u64) -> usize {
     word as usize
 }
 
-/// A box that is made when it is first needed, unless it was shut before. Until then, a number
-/// stands in its place: its *seed*, from which the value is made.
+/// A box that is made when it is first needed. Until then, a number stands in its place: its *seed*, from which the value is made.
 ///
 /// The seed is there to save space: it is known when a `static` is made, which cannot allocate.
 #[derive(Debug)]
@@ -33,9 +30,9 @@ pub(crate) struct LazyBox<T> {
 
 impl<T: Send + Sync> LazyBox<T> {
     const_fn! {
-        /// The seed has 62 bits.
+        /// The seed has 63 bits.
         pub(crate) const fn new(seed: u64) -> Self {
-            Self { word: AtomicU64::new(seed << 2 | SEED), owns: PhantomData }
+            Self { word: AtomicU64::new(seed << 1 | SEED), owns: PhantomData }
         }
     }
 
@@ -57,59 +54,39 @@ impl<T: Send + Sync> LazyBox<T> {
     pub(crate) fn get_or_seed(&self) -> Result<&T, u64> {
         // ORDERING: Acquire, as in `get`.
         let word = self.word.load(Acquire);
-        self.follow(word).ok_or(word >> 2)
+        self.follow(word).ok_or(word >> 1)
     }
 
-    /// The value, which `init` makes of the seed if it was not made yet; `None` if the box was
-    /// shut.
+    /// The value, which `init` makes of the seed if it was not made yet.
     #[inline]
-    pub(crate) fn get_or_init(&self, init: impl FnOnce(u64) -> T) -> Option<&T> {
+    pub(crate) fn get_or_init(&self, init: impl FnOnce(u64) -> T) -> &T {
         match self.get() {
             None => self.init(init),
-            made => made,
+            Some(made) => made,
         }
     }
 
     #[cold]
-    fn init(&self, init: impl FnOnce(u64) -> T) -> Option<&T> {
-        // ORDERING: Acquire. Pairs with `shut`: a request that is refused because of this comes
-        // after it.
-        let seen = self.word.load(Acquire);
-        if seen & SEED == 0 {
-            return self.follow(seen);
-        }
-        if seen & SHUT != 0 {
-            return None;
-        }
-        let new = Box::into_raw(Box::new(init(seen >> 2)));
+    fn init(&self, init: impl FnOnce(u64) -> T) -> &T {
+        let seed = match self.get_or_seed() {
+            Ok(made) => return made,
+            Err(seed) => seed,
+        };
+        let new = Box::into_raw(Box::new(init(seed)));
         let word = new.expose_provenance() as u64;
         debug_assert_eq!(word & SEED, 0, "a box at an odd address");
         // ORDERING: AcqRel. Release pairs with `get`. Failure: Acquire, as in `get`.
-        match self.word.compare_exchange(seen, word, AcqRel, Acquire) {
-            Ok(_) => self.follow(word),
+        let now = match self.word.compare_exchange(seed << 1 | SEED, word, AcqRel, Acquire) {
+            Ok(_) => word,
             Err(now) => {
                 // SAFETY: it was made above, and no other thread has seen it.
                 drop(unsafe { Box::from_raw(new) });
-                self.follow(now)
+                now
             }
-        }
-    }
-
-    /// Shuts the box if the value was not made yet, so that it never is; otherwise returns the
-    /// value.
-    ///
-    /// Transition: `seed -> seed, SHUT` (closer); otherwise it was made or shut before.
-    pub(crate) fn shut(&self) -> Option<&T> {
-        // ORDERING: Acquire, as in `get`.
-        let seen = self.word.load(Acquire);
-        if seen & SEED == 0 {
-            return self.follow(seen);
-        }
-        // ORDERING: AcqRel. Acquire pairs with `init`; Release, and the change even of a word that
-        // was shut before, with its load of the word. Failure: Acquire, as in `get`.
-        match self.word.compare_exchange(seen, seen | SHUT, AcqRel, Acquire) {
-            Ok(_) => None,
-            Err(now) => self.follow(now),
+        };
+        match self.follow(now) {
+            Some(made) => made,
+            None => unreachable!("a box was made"),
         }
     }
 }

@@ -14,6 +14,7 @@ mod budget;
 mod cancel;
 mod close;
 mod close_on_drop;
+mod drained;
 mod enqueue;
 mod errors;
 mod fairness;

@@ -9,7 +9,7 @@ use source::{Source, word_at, words};
 
 /// The storeys, from the top. A file imports only from storeys below its own; `lib` may name all.
 /// A folder's `mod.rs` goes by the name of the folder.
-const STOREYS: [&str; 55] = [
+const STOREYS: [&str; 58] = [
     "lib",
     "tower",
     "tower/layer",
@@ -24,6 +24,7 @@ const STOREYS: [&str; 55] = [
     "blocking",
     "run",
     "close_on_drop",
+    "drained",
     "between",
     "acquire/enqueue",
     "acquire",
@@ -40,6 +41,7 @@ const STOREYS: [&str; 55] = [
     "core/resize",
     "core/counts",
     "core/budget",
+    "core/drain",
     "core",
     "error",
     "core/balance/between",
@@ -49,6 +51,7 @@ const STOREYS: [&str; 55] = [
     "line",
     "line/walk",
     "line/debt",
+    "line/inside",
     "line/list",
     "line/reclaim",
     "line/reclaim/hazards",

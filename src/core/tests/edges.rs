@@ -10,7 +10,6 @@ use std::sync::Arc;
 
 use crate::core::balance::{Balance, Withdrawn};
 use crate::line::{Joined, Line};
-use crate::sync::lazy_box::LazyBox;
 use crate::sync::probe::count::Count;
 use crate::sync::probe::memory;
 use crate::sync::probe::steps::{at_steps, before_step};
@@ -81,14 +80,6 @@ fn nobody_takes_the_balance_below_its_floor() {
     assert!(balance.load().is_open_to_waiters_beside(17 << 57));
     assert!(!balance.load().is_open_to_waiters_beside((17 << 57) - 1), "too much is waited for");
     assert!(!Balance::owing(FLOOR + 1).load().is_open_to_waiters_beside(1 << 61));
-}
-
-/// A line that is not needed any more is not made.
-#[test]
-fn nothing_is_made_in_a_box_that_was_shut() {
-    let lazy = LazyBox::<Line>::new(0);
-    assert!(lazy.shut().is_none());
-    assert!(lazy.get_or_init(|_| panic!("it was made")).is_none());
 }
 
 /// Whoever comes to a semaphore whose closer was stopped at once closes it to the end.

@@ -13,6 +13,8 @@ mod between_races;
 mod close_races;
 #[cfg(semafair_shuttle)]
 mod crowds;
+#[cfg(any(semafair_loom, semafair_shuttle))]
+mod drain_races;
 #[cfg(not(any(semafair_loom, semafair_shuttle)))]
 mod edges;
 #[cfg(any(semafair_loom, semafair_shuttle))]

@@ -151,9 +151,11 @@ impl Cell {
     ///
     /// Transition: `PARKED(r), AWAKE(r) -> VOID(r)` (closer, who then has the waker);
     /// `SINK(s) -> GONE`, where `took` says how many units will not come.
-    pub(super) fn void(&self) -> Visited {
+    ///
+    /// `counted`: the owner [is about to leave](Cell::is_leaving), and the closer has counted it.
+    pub(super) fn void(&self, counted: bool) -> Visited {
         let voided = self.update(|word| match word.tag() {
-            Tag::Parked | Tag::Awake => Some(word.to(Tag::Void, word.units())),
+            Tag::Parked | Tag::Awake => Some(word.voided(counted)),
             Tag::Sink => Some(word.to(Tag::Gone, 0)),
             _ => None,
         });
@@ -165,6 +167,12 @@ impl Cell {
             Err(word) if word.tag() == Tag::Open => Visited::Open,
             Err(_) => Visited::Satisfied,
         }
+    }
+
+    /// Whether the owner may have withdrawn its demand from the balance, and not left yet. It is
+    /// seen by a closer that comes after the withdrawal.
+    pub(super) fn is_leaving(&self) -> bool {
+        self.slot.is_leaving()
     }
 
     /// Leaves `units` for the owner of an OPEN cell, or as many as there is room for. Says how

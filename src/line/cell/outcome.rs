@@ -38,6 +38,8 @@ pub(crate) struct Vacated {
     /// How many units came beyond those to be swallowed. Negative if the line is closed, and that
     /// many of those to be swallowed will never come.
     pub(crate) over: i64,
+    /// The owner counts as inside the close, until it has applied `over`.
+    pub(crate) counted: bool,
     /// `None` if a SINK stays behind. The thread that fills it finishes the cell.
     pub(in crate::line) finish: Option<Finish>,
     /// The waiter's waker, to drop when nothing is held.

@@ -33,6 +33,8 @@ const VERSION_SHIFT: u32 = 4;
 const UNITS_SHIFT: u32 = 32;
 const BELOW_UNITS: u64 = (1 << UNITS_SHIFT) - 1;
 const LOOK: u64 = 1 << 4;
+/// On VOID: its owner was about to leave, and counts as inside the close.
+const COUNTED: u64 = 1 << 4;
 const OPEN_SHIFT: u32 = 5;
 
 /// The most units for which OPEN has room.
@@ -125,6 +127,17 @@ impl Word {
     pub(super) fn is_to_look(self) -> bool {
         debug_assert_eq!(self.tag(), Tag::Open);
         self.0 & LOOK != 0
+    }
+
+    /// VOID with the same units, whose owner counts as inside the close or does not.
+    pub(super) fn voided(self, counted: bool) -> Self {
+        let void = self.to(Tag::Void, self.units());
+        Self(if counted { void.0 | COUNTED } else { void.0 })
+    }
+
+    /// Whether it is a VOID state whose owner counts as inside the close.
+    pub(super) fn is_counted(self) -> bool {
+        self.tag() == Tag::Void && self.0 & COUNTED != 0
     }
 
     /// The same state with that many units.

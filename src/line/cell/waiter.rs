@@ -138,6 +138,12 @@ impl Cell {
         Registered { verdict, unused: [new, old], wake_now: false }
     }
 
+    /// Says, before the waiter withdraws from the balance, that it is about to leave.
+    #[inline]
+    pub(in crate::line) fn mark_leaving(&self) {
+        self.slot.mark_leaving();
+    }
+
     /// The waiter leaves. It has withdrawn the units that it saw missing from the balance, but
     /// `swallow` of them come here all the same.
     ///
@@ -153,9 +159,12 @@ impl Cell {
             Some(if sinks(word) { sink } else { word.to(Tag::Gone, 0) })
         });
         match vacated {
-            Ok((from, waker)) if sinks(from) => Vacated { over: 0, finish: None, waker },
+            Ok((from, waker)) if sinks(from) => {
+                Vacated { over: 0, counted: false, finish: None, waker }
+            }
             Ok((from, waker)) => Vacated {
                 over: i64::from(arrived(from)) - i64::from(swallow),
+                counted: from.is_counted(),
                 finish: Some(Finish::of(from)),
                 waker,
             },

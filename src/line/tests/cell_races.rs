@@ -116,7 +116,7 @@ impl Other {
                 }
             }
             Self::Close => loop {
-                match cell.void() {
+                match cell.void(false) {
                     Visited::Served { waker, .. } => {
                         waker.into_iter().for_each(Waker::wake);
                         break;

@@ -233,7 +233,7 @@ fn more_units_than_an_open_cell_can_hold_go_on() {
 fn nobody_is_passed_over_for_nothing() {
     let semaphore = Semaphore::new(0);
     assert!(semaphore.core.balance.take(2).is_err());
-    let line = semaphore.core.line.get_or_init(Line::with_seed).expect("open");
+    let line = semaphore.core.line.get_or_init(Line::with_seed);
     let late = line.list.reserve().expect("open");
     let (Joined::Waiting(waits), 0) = line.join(None, 1, None) else { panic!("nothing is here") };
     semaphore.add_permits(0);
