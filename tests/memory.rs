@@ -108,11 +108,13 @@ fn nothing_until_somebody_waits() {
         sem.add_permits(1);
         assert_eq!(sem.forget_permits(1), 1);
     }
+    assert_eq!(since.calls(), 0);
+    // Who closes counts how many are closing, in the line.
     sem.close();
     assert!(matches!(poll(&mut sem.acquire()), Poll::Ready(Err(_))));
-    assert_eq!(since.calls(), 0);
+    assert!(since.held() <= 256, "{} bytes", since.held());
     drop(sem);
-    assert_eq!((since.calls(), since.held()), (0, 0));
+    assert_eq!(since.held(), 0);
 }
 
 #[test]
@@ -140,7 +142,9 @@ fn nothing_for_a_blocking_call_that_need_not_wait() {
         drop(Arc::clone(&sem).blocking_acquire_owned().unwrap());
         drop(Arc::clone(&sem).blocking_acquire_many_owned(5).unwrap());
     }
+    assert_eq!(since.calls(), 0);
     sem.close();
+    let since = Since::new();
     assert!(sem.blocking_acquire().is_err());
     assert_eq!(since.calls(), 0);
 }
