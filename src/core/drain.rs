@@ -31,7 +31,7 @@ impl Core {
     ///
     /// The limit and the debt are read before the balance is closed. If they change in between,
     /// what the balance says is corrected afterwards. A change of the limit that comes before
-    /// [`Limit::close`] makes the same change in the balance, as on an open semaphore.
+    /// [`Limit::close`](super::limit::Limit::close) makes the same change in the balance, as on an open semaphore.
     fn void_demand(&self, line: &Line) {
         if let Some(all) = self.close_balance() {
             let written_off = line.write_off();
