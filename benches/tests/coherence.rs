@@ -50,9 +50,10 @@ fn locks(tables: &str, name: &str) -> f64 {
 #[test]
 fn an_acquire_has_the_transfers_that_its_code_says() {
     let tables = tables("acquire");
-    // A subtraction and an addition of one word: each core fetches its line for each, at most.
+    // A subtraction and an addition of one word, and a look at the word beside it: each core fetches
+    // their line for each, at most.
     for (throughput, transfers) in column(&tables, "semafair") {
-        assert!(throughput > 0.0 && (0.5..=2.0).contains(&transfers), "{tables}");
+        assert!(throughput > 0.0 && (0.5..=3.0).contains(&transfers), "{tables}");
     }
     assert_eq!(column(&tables, "semafair").len(), 2);
     // tokio's permit is given back under a lock, and ours is not. A thread's first acquire may take
