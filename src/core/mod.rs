@@ -28,7 +28,8 @@ pub(crate) struct Core {
     pub(crate) balance: Balance,
     /// How many permits exist.
     pub(crate) limit: Limit,
-    /// Made when a request first has to wait. Until then the [`Settings`] stand in its place.
+    /// Made when a request first has to wait, or at the close. Until then the [`Settings`] stand in
+    /// its place.
     pub(crate) line: LazyBox<Line>,
     name: Name,
 }

@@ -158,7 +158,7 @@ fn close_against_making_the_line() {
         let bank = Bank::without_line(0);
         let waiter = bank.waiter(1);
         let t1 = bank.spawn(|semaphore| {
-            let _made_or_shut = semaphore.core.line.get_or_init(Line::with_seed);
+            let _made = semaphore.core.line.get_or_init(Line::with_seed);
         });
         let t2 = bank.spawn(crate::Semaphore::close);
         let left = waiter.visit();

@@ -21,7 +21,7 @@ use crate::sync::probe::{CELLS, memory};
 use crate::{AcquireOwned, OwnedSemaphorePermit, Semaphore};
 
 /// Runs it to its end on another thread, whose steps are not counted.
-fn elsewhere<T: Send>(run: impl FnOnce() -> T + Send) -> T {
+pub(super) fn elsewhere<T: Send>(run: impl FnOnce() -> T + Send) -> T {
     let yard = memory::yard();
     thread::scope(|scope| {
         let other = scope.spawn(|| {

@@ -10,24 +10,12 @@ use std::sync::Arc;
 use std::thread;
 use std::vec::Vec;
 
+use super::interruptions::elsewhere;
 use super::watchdog::watch;
 use crate::Semaphore;
-use crate::sync::probe::memory;
 use crate::sync::probe::steps::before_step;
 
 const ALL: usize = Semaphore::MAX_PERMITS;
-
-/// Runs it to its end on another thread, whose steps are not counted.
-fn elsewhere<T: Send>(run: impl FnOnce() -> T + Send) -> T {
-    let yard = memory::yard();
-    thread::scope(|scope| {
-        let other = scope.spawn(|| {
-            memory::enter(yard);
-            run()
-        });
-        other.join().expect("it does not panic")
-    })
-}
 
 fn poll<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
