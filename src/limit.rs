@@ -69,6 +69,10 @@ impl Semaphore {
     /// the largest of these limits. While such a call is under way, permits that it takes away or adds count as
     /// outstanding.
     ///
+    /// Known faults, which the changelog describes: if the limit falls while a waiter that has a part of its permits
+    /// leaves and a release is on its way, one waiter may be served before a permit that is to vanish; and
+    /// with a thread stopped inside [`close`](Self::close), or near `MAX_PERMITS`, more goes wrong.
+    ///
     /// On a closed semaphore it changes the limit alone, and with it what
     /// [`available_permits`](Self::available_permits) returns.
     ///

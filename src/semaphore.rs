@@ -42,7 +42,8 @@ use crate::sync::const_fn;
 /// # Progress
 ///
 /// All operations are lock-free in the formal sense: there is no mutex, and no loop waits for another
-/// thread. If a thread is suspended for ever, at any instruction, all calls by other threads still
+/// thread. (One exception is known: [`set_limit`](Self::set_limit) may wait beside others that change the
+/// limit, if limits are near [`MAX_PERMITS`](Self::MAX_PERMITS).) If a thread is suspended for ever, at any instruction, all calls by other threads still
 /// complete. What it withholds is limited to:
 ///
 /// - the permits that it carries at that moment, and the wakes of the waiters whom they belong to. While it

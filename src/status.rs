@@ -66,7 +66,8 @@ impl Semaphore {
     /// - `debt` is larger by the permits that have come back, and that are just being handed over.
     ///   `queued` is smaller by as many.
     /// - `outstanding` is computed from `limit`, `available` and `debt`, and so is `available` once the semaphore is
-    ///   closed. They are off by at most the sum of what changed during the call, and never negative.
+    ///   closed. They are off by at most the sum of what changed during the call, and of what threads hold that are in the middle
+    ///   of another call; and never negative.
     ///
     /// # Examples
     ///

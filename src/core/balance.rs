@@ -24,7 +24,8 @@ use crate::sync::{AcqRel, Acquire, AtomicI64, Relaxed, const_fn, seeded};
 
 /// The closed zero lies so far below the open one.
 const CLOSED: i64 = 24 << 57;
-/// Below this the word is closed. Neither an open nor a closed word reaches it.
+/// Below this the word is closed. Neither an open nor a closed word reaches it, but
+/// for one known fault: `a_closed_semaphore_stays_closed_whatever_the_limit`.
 const CLOSED_BELOW: i64 = -(23 << 57);
 /// Below this nobody may ask for more: the waiters together ask for [`MOST_OWED`] at most, and the
 /// debt is [`MAX_PERMITS`] at most, unless several threads lower the limit at the same instant. To
