@@ -43,15 +43,24 @@
 //!
 //! # Features
 //!
-//! - `tokio`, on by default: acquiring takes part in the cooperative budget of tokio's tasks, and `blocking_*` panics on
-//!   a thread that drives a tokio runtime. Other executors need neither: `default-features = false`.
+//! - `std`, on by default: the `blocking_*` methods, and panics of wakers that come out after everything else was done.
+//!   Without it the crate needs `alloc` only, and a waker that panics ends the process.
+//! - `tokio`, on by default, with `std`: acquiring takes part in the cooperative budget of tokio's tasks, and `blocking_*`
+//!   panics on a thread that drives a tokio runtime. Other executors need neither:
+//!   `default-features = false, features = ["std"]`.
+//! - `portable-atomic`: for targets without 64-bit atomics, by the crate of that name.
 //! - `stream`: [`PollSemaphore`] implements `futures_core::Stream`.
 //! - `futures`: `LimitedStreamExt` runs a function on the items of a stream under permits. It includes `stream`.
 //! - `tower`: the module `tower`, a layer that limits how many calls of a service run at a time, in the order in which
 //!   they were made.
 
+#![cfg_attr(not(any(test, feature = "std")), no_std)]
+
+extern crate alloc;
+
 mod acquire;
 mod between;
+#[cfg(any(test, feature = "std"))]
 mod blocking;
 mod builder;
 mod close_on_drop;
@@ -62,6 +71,7 @@ mod limit;
 mod line;
 #[cfg(feature = "futures")]
 mod map_limited;
+mod panic;
 mod permit;
 mod poll_semaphore;
 mod run;
@@ -75,6 +85,7 @@ mod wakes;
 
 pub use self::acquire::{Acquire, AcquireOwned};
 pub use self::between::{AcquireBetween, AcquireBetweenOwned};
+#[cfg(any(test, feature = "std"))]
 pub use self::blocking::timeout::AcquireTimeoutError;
 pub use self::builder::Builder;
 pub use self::close_on_drop::{CloseOnDrop, CloseOnDropOwned};

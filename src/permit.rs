@@ -1,7 +1,7 @@
 //! The guards; dropping one releases.
 
+use alloc::sync::Arc;
 use core::{mem, ptr};
-use std::sync::Arc;
 
 use crate::semaphore::Semaphore;
 

@@ -1,6 +1,6 @@
 //! Acquiring without waiting.
 
-use std::sync::Arc;
+use alloc::sync::Arc;
 
 use crate::core::balance::{Snapshot, check_permits};
 use crate::error::TryAcquireError;

@@ -17,6 +17,7 @@ mod close_on_drop;
 mod drained;
 mod enqueue;
 mod errors;
+mod executors;
 mod fairness;
 mod futures;
 mod histories;
