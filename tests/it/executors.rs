@@ -125,7 +125,7 @@ fn on_the_pool_of_futures() {
     let pool = ThreadPool::new().unwrap();
     let spawn = |task: BoxFuture<'static, ()>| {
         let (done, ended) = oneshot::channel();
-        pool.spawn_ok(task.map(|()| drop(done.send(()))));
+        pool.spawn_ok(task.map(|()| done.send(()).unwrap_or_default()));
         ended.map(Result::unwrap).boxed()
     };
     futures::executor::block_on(everything(&spawn));
@@ -139,7 +139,7 @@ fn on_threads() {
         let (done, ended) = oneshot::channel();
         thread::spawn(move || {
             pollster::block_on(task);
-            drop(done.send(()));
+            done.send(()).unwrap_or_default();
         });
         ended.map(Result::unwrap).boxed()
     };
