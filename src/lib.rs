@@ -29,6 +29,7 @@
 //!   merged, split and forgotten.
 //! - [`Acquire`] and [`AcquireOwned`] are the futures. They can be stored without a box, and moved while they wait. With
 //!   [`enqueue`](Acquire::enqueue) one takes its place before it is polled.
+//! - [`PermitIn`] and [`AcquireIn`] keep alive what the semaphore is a part of, such as a pool.
 //! - [`AcquireBetween`] takes as many permits as there are, and [`Run`] runs a future under permits.
 //! - [`Drained`] waits until the semaphore is closed and all permits are back.
 //! - [`CloseOnDrop`] closes the semaphore when its owner is gone.
@@ -59,6 +60,7 @@
 extern crate alloc;
 
 mod acquire;
+mod acquire_in;
 mod between;
 #[cfg(any(test, feature = "std"))]
 mod blocking;
@@ -67,6 +69,7 @@ mod close_on_drop;
 mod core;
 mod drained;
 mod error;
+mod handle;
 mod limit;
 mod line;
 #[cfg(feature = "futures")]
@@ -84,6 +87,7 @@ mod try_acquire;
 mod wakes;
 
 pub use self::acquire::{Acquire, AcquireOwned};
+pub use self::acquire_in::AcquireIn;
 pub use self::between::{AcquireBetween, AcquireBetweenOwned};
 #[cfg(any(test, feature = "std"))]
 pub use self::blocking::timeout::AcquireTimeoutError;
@@ -93,7 +97,7 @@ pub use self::drained::{Drained, DrainedOwned};
 pub use self::error::{AcquireError, TooManyPermitsError, TryAcquireError};
 #[cfg(feature = "futures")]
 pub use self::map_limited::{LimitedStreamExt, MapLimited};
-pub use self::permit::{OwnedSemaphorePermit, SemaphorePermit};
+pub use self::permit::{OwnedSemaphorePermit, PermitIn, SemaphorePermit};
 pub use self::poll_semaphore::PollSemaphore;
 pub use self::run::Run;
 pub use self::semaphore::Semaphore;

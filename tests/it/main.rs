@@ -5,6 +5,7 @@
 
 mod support;
 
+mod acquire_in;
 mod bank;
 mod between;
 mod blocking;
