@@ -134,18 +134,6 @@ pub(crate) enum TakeError {
     Refused(Snapshot),
 }
 
-/// What [`Balance::withdraw`] did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Withdrawn {
-    /// The demand is removed, and none of its units was on its way.
-    Whole,
-    /// The demand is removed. `swallow` of its units were on their way already. They count as free
-    /// from now on, and must vanish where they arrive.
-    Part { swallow: u32 },
-    /// The semaphore is closed, which has removed the demand.
-    Closed,
-}
-
 /// The word.
 ///
 /// Every change is `AcqRel` and every load `Acquire`. So acquire, release and close stand in one
@@ -293,31 +281,30 @@ impl Balance {
         })
     }
 
-    /// Removes a demand of `missing` units, for a waiter that leaves.
+    /// Withdraws a demand of `missing` units, for a waiter that leaves, but for those that are on
+    /// their way already. Says how many these are: whatever comes of them must be given back. All of
+    /// them if the semaphore is closed, as the close has removed the demand.
     ///
     /// ```text
-    /// count -> count + missing     if open
+    /// count -> min(count + missing, 0)     if open and count < 0
     /// ```
     ///
-    /// It cannot be a plain addition as in `give`: a close removes all demand, and units that were
-    /// removed must not be counted as free a second time.
+    /// If all are on their way, nothing changes, and a load is enough: it reads the word as it was
+    /// after this waiter asked, or later, and at that moment the units were on their way.
     #[inline]
-    pub(crate) fn withdraw(&self, missing: u32) -> Withdrawn {
-        let missing = i64::from(missing);
-        let lifted = |seen: Snapshot| seen.0 + missing;
-        match self.update(|seen| if seen.is_closed() { None } else { Some(lifted(seen)) }) {
-            Ok(seen) if seeded::DOUBLE_GRANT || lifted(seen) <= 0 => Withdrawn::Whole,
-            Ok(seen) => {
-                // The part that lifts the count above zero was on its way.
-                #[expect(
-                    clippy::cast_sign_loss,
-                    clippy::cast_possible_truncation,
-                    reason = "above zero, and at most what is missing"
-                )]
-                let swallow = lifted(seen).min(missing) as u32;
-                Withdrawn::Part { swallow }
-            }
-            Err(_) => Withdrawn::Closed,
+    pub(crate) fn withdraw(&self, missing: u32) -> u32 {
+        #[expect(clippy::cast_possible_truncation, reason = "at most what is missing")]
+        let withdrawn = |seen: Snapshot| {
+            let bug = seeded::DOUBLE_GRANT && !seen.is_closed();
+            if bug { missing } else { seen.owed().min(missing.into()) as u32 }
+        };
+        let next = |seen: Snapshot| match withdrawn(seen) {
+            0 => None,
+            withdrawn => Some(seen.0 + i64::from(withdrawn)),
+        };
+        match self.update(next) {
+            Ok(seen) => missing - withdrawn(seen),
+            Err(_) => missing,
         }
     }
 

@@ -72,8 +72,8 @@ impl Core {
         loop {
             wakes.make_room();
             line.enter_close();
-            let (correction, all) = line.close(wakes);
-            self.balance.adjust_closed(correction);
+            let (units, all) = line.close(wakes);
+            self.balance.adjust_closed(signed_sum(units));
             let _checked_below = line.leave_close();
             if all {
                 return;
@@ -100,13 +100,6 @@ impl Core {
             if let Some(drain) = self.line.get().and_then(Line::drain_if_made) {
                 end_drain(drain, wakes);
             }
-        }
-    }
-
-    /// A waiter that had withdrawn when a closer found it has applied its correction.
-    pub(crate) fn leave_close(&self, wakes: &mut Wakes) {
-        if self.line().leave_close() {
-            self.check_drain(wakes);
         }
     }
 }

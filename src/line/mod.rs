@@ -41,6 +41,16 @@ pub(crate) enum Joined {
     Shut(Option<Waker>),
 }
 
+/// What came of the units of [`Line::deliver`] that nobody got.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Delivered {
+    /// They were on their way to waiters that have left, or the line is shut: the caller must give
+    /// them back to the balance.
+    pub(crate) returned: u64,
+    /// The batch of wakers is full: the caller must wake them, and deliver these.
+    pub(crate) left: u64,
+}
+
 /// The line of waiters.
 #[derive(Debug)]
 pub(crate) struct Line {
@@ -176,23 +186,20 @@ impl Line {
     }
 
     /// Delivers units: to the debt, and then to the head of the line, to one waiter after the
-    /// other. Says how many came back: none, unless the line is shut.
-    ///
-    /// The wakers of the waiters that were served are in `wakes` then. If they are many, some are
-    /// woken before the last waiters are served.
-    pub(crate) fn deliver(&self, mut units: u64, wakes: &mut Wakes) -> u64 {
-        loop {
-            units -= self.debt.pay(units);
-            if units == 0 {
-                return 0;
-            }
-            let mut delivery = Delivery::new(units, &self.debt, wakes);
-            let stop = walk(&self.list, &mut delivery);
-            units = delivery.units();
-            if stop != Stop::BatchFull {
-                return units;
-            }
-            wakes.wake();
+    /// other, until the batch of `wakes` is full. It must have room for one waker. The wakers of the
+    /// waiters that were served are in it then.
+    pub(crate) fn deliver(&self, units: u64, wakes: &mut Wakes) -> Delivered {
+        let units = units - self.debt.pay(units);
+        if units == 0 {
+            return Delivered::default();
+        }
+        let mut delivery = Delivery::new(units, &self.debt, wakes);
+        let stop = walk(&self.list, &mut delivery);
+        let (left, returned) = (delivery.units(), delivery.returned());
+        if stop == Stop::BatchFull {
+            Delivered { returned, left }
+        } else {
+            Delivered { returned: returned + left, left: 0 }
         }
     }
 
@@ -220,9 +227,9 @@ impl Line {
     }
 
     /// Gives up the place of a waiter that was `seen` to wait. Its demand was withdrawn from the
-    /// balance, but `swallow` of the units come here all the same.
-    pub(crate) fn vacate(&self, place: Place, seen: Seen, swallow: u32) -> Vacated {
-        let vacated = place.cell().vacate(seen, swallow);
+    /// balance, but for the units that are `on_its_way`.
+    pub(crate) fn vacate(&self, place: Place, seen: Seen, on_its_way: u32) -> Vacated {
+        let vacated = place.cell().vacate(seen, on_its_way);
         if let Some(finish) = vacated.finish {
             self.complete(place.completed(finish));
         }
@@ -236,20 +243,20 @@ impl Line {
     }
 
     /// Lets nobody else in, and refuses the waiters from the head on until the batch of `wakes` is
-    /// full. Says by how much the count of free permits must be corrected, and whether the close is
+    /// full. Says how many units it found that nobody wants any more, and whether the close is
     /// complete.
-    pub(crate) fn close(&self, wakes: &mut Wakes) -> (i64, bool) {
+    pub(crate) fn close(&self, wakes: &mut Wakes) -> (u64, bool) {
         self.list.shut();
-        let mut closing = Closing::new(&self.inside, wakes);
+        let mut closing = Closing::new(wakes);
         let stop = walk(&self.list, &mut closing);
-        let correction = closing.correction();
+        let units = closing.units();
         let all = stop != Stop::BatchFull;
         if all {
             // ORDERING: Release. Pairs with `is_all_void`: a thread that need not help sees what
             // was done.
             self.all_void.store(true, Release);
         }
-        (correction, all)
+        (units, all)
     }
 
     /// Says that the caller may make a correction of the balance its own from now on.

@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::core::balance::{Balance, Withdrawn};
+use crate::core::balance::{Balance, signed_sum};
 use crate::line::{Joined, Line};
 use crate::sync::probe::count::Count;
 use crate::sync::probe::memory;
@@ -27,7 +27,7 @@ fn what_is_handed_on_wakes_more_than_a_batch() {
     for (future, waker) in line.iter_mut().zip(&wakers) {
         assert!(future.as_mut().poll(&mut Context::from_waker(waker)).is_pending());
     }
-    // As whoever leaves does with units that came beyond those to be swallowed.
+    // As whoever leaves does with units that came beyond those that were on their way.
     assert!(semaphore.core.balance.give(BATCH).is_err(), "they are owed");
     waking(|wakes| semaphore.core.pass_on(BATCH as u64, 1, wakes));
     assert_eq!(counts.each_ref().map(|count| count.get()), [1; BATCH + 1]);
@@ -115,12 +115,12 @@ fn poll<F: Future + Unpin>(future: &mut F, waker: &Waker) -> Poll<F::Output> {
 
 /// Of what a waiter misses, so much is on its way as the balance does not owe.
 #[test]
-fn what_is_on_its_way_is_to_be_swallowed() {
-    let part = |swallow| Withdrawn::Part { swallow };
-    let cases =
-        [(5, Withdrawn::Whole), (3, Withdrawn::Whole), (1, part(2)), (0, part(3)), (-7, part(3))];
-    for (owed, withdrawn) in cases {
-        assert_eq!(Balance::owing(owed).withdraw(3), withdrawn, "{owed} owed, 3 missing");
+fn what_is_on_its_way_is_not_withdrawn() {
+    for (owed, on_its_way, then) in [(5, 0, 2), (3, 0, 0), (1, 2, 0), (0, 3, 0), (-7, 3, -7)] {
+        let balance = Balance::owing(owed);
+        assert_eq!(balance.withdraw(3), on_its_way, "{owed} owed, 3 missing");
+        let now = balance.load();
+        assert_eq!(signed_sum(now.owed()) - signed_sum(now.free()), then, "{owed} owed");
     }
 }
 
@@ -180,7 +180,7 @@ fn one_who_comes_as_a_unit_is_left_in_front_is_served() {
             move || *came_to.borrow_mut() = Some(line.join(None, 1, None))
         };
         let came = before_step(step, between, || {
-            assert_eq!(line.deliver(1, &mut Wakes::default()), 0);
+            assert_eq!(line.deliver(1, &mut Wakes::default()).returned, 0);
         });
         let Some((joined, in_hand)) = came_to.take() else {
             line.complete(stopped.finish());
@@ -188,7 +188,7 @@ fn one_who_comes_as_a_unit_is_left_in_front_is_served() {
             return;
         };
         if in_hand > 0 {
-            assert_eq!(line.deliver(in_hand, &mut Wakes::default()), 0);
+            assert_eq!(line.deliver(in_hand, &mut Wakes::default()).returned, 0);
         }
         if let Joined::Waiting(place) = joined {
             assert!(place.is_granted(), "at step {step}");
