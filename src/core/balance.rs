@@ -95,10 +95,14 @@ impl Snapshot {
         if self.0 < 0 && !self.is_closed() { self.0.unsigned_abs() } else { 0 }
     }
 
-    /// How many permits were outstanding, if it was closed. Less than zero for a moment if units
-    /// that are to vanish came back first.
-    pub(crate) fn outstanding(self) -> Option<i64> {
-        if self.is_closed() { Some(-(self.0 + CLOSED)) } else { None }
+    /// How many permits were outstanding, if it was closed.
+    pub(crate) fn outstanding(self) -> Option<u64> {
+        if self.is_closed() { Some((self.0 + CLOSED).unsigned_abs()) } else { None }
+    }
+
+    /// Whether it was closed, and no permit was outstanding.
+    pub(crate) fn is_drained(self) -> bool {
+        self.0 == -CLOSED
     }
 
     /// Whether a waiter may be added, without a look at the debt: the semaphore is open, and little
@@ -168,6 +172,13 @@ impl Balance {
     pub(crate) fn load(&self) -> Snapshot {
         // ORDERING: Acquire. Pairs with every change below: the caller sees what those threads saw.
         Snapshot(self.0.load(Acquire))
+    }
+
+    /// The same as [`Balance::load`], as a change that changes nothing: whoever changes the word later
+    /// sees what the caller did before (D4).
+    pub(crate) fn load_as_change(&self) -> Snapshot {
+        // ORDERING: AcqRel. Acquire as `load`; Release pairs with every later change.
+        Snapshot(self.0.fetch_add(0, AcqRel))
     }
 
     /// Takes `n` permits if that many are free and nobody waits. `Err` if not: then `n` units are
@@ -323,13 +334,13 @@ impl Balance {
         }
     }
 
-    /// Adds to the word of a closed semaphore: so many fewer permits are outstanding. Negative if
-    /// units that counted as free never came.
-    pub(crate) fn adjust_closed(&self, units: i64) {
+    /// Gives units back to a closed semaphore: so many fewer permits are outstanding.
+    pub(crate) fn give_closed(&self, units: u64) {
         if units != 0 {
             // ORDERING: AcqRel, as in `give`.
-            let old = self.0.fetch_add(units, AcqRel);
-            debug_assert!(Snapshot(old).is_closed(), "adjusted while open");
+            let old = self.0.fetch_add(signed_sum(units), AcqRel);
+            debug_assert!(Snapshot(old).is_closed(), "it is open");
+            debug_assert!(old + signed_sum(units) <= -CLOSED, "permits were invented");
         }
     }
 

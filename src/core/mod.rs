@@ -165,6 +165,11 @@ impl Core {
         if units == 0 {
             return 0;
         }
+        // A debt that is closed takes no units, but the balance may be open still. It would count
+        // them as free, and those whom they were for as waiting.
+        if self.limit.load().is_closed() {
+            self.close_balance();
+        }
         match self.balance.give(count(units)) {
             Ok(()) => 0,
             Err(seen) => {

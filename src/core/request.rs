@@ -196,7 +196,7 @@ impl Request {
     ) -> Poll<Result<(), Reason>> {
         if seen.is_closed() {
             self.stage = Stage::Refused;
-            core.balance.adjust_closed(i64::from(self.permits));
+            core.balance.give_closed(self.permits.into());
             waking(|wakes| core.help_close(wakes));
             return self.end(Stage::Refused, cx);
         }
@@ -302,7 +302,7 @@ impl Request {
             }
             Verdict::Granted => Stage::Granted,
             Verdict::Closed { missing } => {
-                core.balance.adjust_closed(i64::from(self.permits - missing));
+                core.balance.give_closed((self.permits - missing).into());
                 Stage::Refused
             }
         };
@@ -384,7 +384,7 @@ impl Request {
         core.complete(place.finish());
         match *verdict {
             Verdict::Closed { missing } => {
-                core.balance.adjust_closed(i64::from(self.permits - missing));
+                core.balance.give_closed((self.permits - missing).into());
                 waking(|wakes| core.help_close(wakes));
             }
             _ => core.release(self.permits as usize),

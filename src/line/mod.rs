@@ -5,7 +5,6 @@
 
 mod cell;
 mod debt;
-mod inside;
 mod list;
 mod position;
 mod reclaim;
@@ -20,7 +19,6 @@ use core::task::Waker;
 use self::cell::{Cell, Published};
 pub(crate) use self::cell::{Registered, Seen, Vacated, Verdict};
 use self::debt::Debt;
-use self::inside::Inside;
 use self::list::List;
 pub(crate) use self::position::Place;
 use self::segment::CELLS;
@@ -44,8 +42,8 @@ pub(crate) enum Joined {
 /// What came of the units of [`Line::deliver`] that nobody got.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Delivered {
-    /// They were on their way to waiters that have left, or the line is shut: the caller must give
-    /// them back to the balance.
+    /// They were on their way to waiters that have left, or the semaphore is being closed: the
+    /// caller must give them back to the balance.
     pub(crate) returned: u64,
     /// The batch of wakers is full: the caller must wake them, and deliver these.
     pub(crate) left: u64,
@@ -61,8 +59,6 @@ pub(crate) struct Line {
     seed: u64,
     /// The line is shut, and no waiter in it will be served.
     all_void: AtomicBool,
-    /// The threads inside a close of this line.
-    inside: Inside,
     /// The line of those who wait until all permits are back. No unit ever comes there: they wait
     /// until it is closed.
     drain: LazyBox<Line>,
@@ -81,7 +77,6 @@ impl Line {
             debt: Debt::new(),
             seed,
             all_void: AtomicBool::new(false),
-            inside: Inside::new(),
             drain: LazyBox::new(0),
         }
     }
@@ -98,7 +93,7 @@ impl Line {
 
     /// Adds to the debt `units` that count as asked for in the balance already. Returns the units
     /// that it took out of the line and that the debt does not need: the caller has them in hand
-    /// and must deliver them. `None` if the line is shut: then nothing was done.
+    /// and must deliver them. `None` if the debt is closed: then nothing was done.
     ///
     /// A deliverer that did not see the debt may have left units for it at the head of the line, in
     /// a place that is not reserved or whose owner has not published yet (D3).
@@ -110,11 +105,12 @@ impl Line {
         let mut errand = TakeBack::new(&self.debt);
         walk(&self.list, &mut errand);
         let found = errand.units();
-        Some(found - self.debt.pay(found))
+        Some(found - self.debt.pay(found).unwrap_or(0))
     }
 
-    /// Writes the debt off, as the line is about to be shut, and says how much it was.
-    pub(crate) fn write_off(&self) -> u64 {
+    /// Closes the debt, as the balance is about to be closed, and says how much it is. It does not
+    /// change any more.
+    pub(crate) fn close_debt(&self) -> i64 {
         self.debt.close()
     }
 
@@ -189,7 +185,10 @@ impl Line {
     /// other, until the batch of `wakes` is full. It must have room for one waker. The wakers of the
     /// waiters that were served are in it then.
     pub(crate) fn deliver(&self, units: u64, wakes: &mut Wakes) -> Delivered {
-        let units = units - self.debt.pay(units);
+        let Some(paid) = self.debt.pay(units) else {
+            return Delivered { returned: units, left: 0 };
+        };
+        let units = units - paid;
         if units == 0 {
             return Delivered::default();
         }
@@ -207,7 +206,7 @@ impl Line {
     /// exactly `units`. The caller must wake it. Otherwise nothing was done.
     #[inline]
     pub(crate) fn serve_first(&self, units: u64) -> Option<Waker> {
-        if self.debt.load() != 0 {
+        if self.debt.is_due() {
             return None;
         }
         let guard = self.list.try_first()?;
@@ -257,24 +256,6 @@ impl Line {
             self.all_void.store(true, Release);
         }
         (units, all)
-    }
-
-    /// Says that the caller may make a correction of the balance its own from now on.
-    pub(crate) fn enter_close(&self) {
-        self.inside.enter();
-    }
-
-    /// Says that the caller has applied its corrections, and whether nobody else is inside.
-    pub(crate) fn leave_close(&self) -> bool {
-        self.inside.leave()
-    }
-
-    /// Whether all corrections of the close are applied. If so, it stays so.
-    ///
-    /// If not, whoever applies the last of them sees what was done before this call (D4).
-    pub(crate) fn is_settled(&self) -> bool {
-        // Nobody enters with a correction to make after all are void.
-        self.inside.is_empty() && self.is_all_void() && self.inside.is_empty()
     }
 
     /// The line of those who wait for the drain.

@@ -16,7 +16,7 @@ pub(super) enum Stop {
     Done,
     /// The collected wakers must be woken before it goes on.
     BatchFull,
-    /// The line is shut, and here it ends.
+    /// The line is shut, and here it ends, or it is about to be.
     Shut,
 }
 
@@ -120,14 +120,14 @@ impl<'a> Delivery<'a> {
             return Visit::Stop(Stop::Done);
         }
         dekker();
-        if self.debt.load() != 0 {
+        if self.debt.is_due() {
             // These units may be for the debt, which was not there when this delivery began (D3).
             self.units += cell.take_units(false).unwrap_or(0);
-            self.units -= self.debt.pay(self.units);
-            if self.units == 0 {
-                return Visit::Stop(Stop::Done);
-            }
-            return Visit::Again;
+            let Some(paid) = self.debt.pay(self.units) else {
+                return Visit::Stop(Stop::Shut);
+            };
+            self.units -= paid;
+            return if self.units == 0 { Visit::Stop(Stop::Done) } else { Visit::Again };
         }
         let shut = list.tail().is_shut();
         // Units that have no room here were asked for by waiters that have published behind.

@@ -51,7 +51,6 @@ const STOREYS: [&str; 58] = [
     "line",
     "line/walk",
     "line/debt",
-    "line/inside",
     "line/list",
     "line/reclaim",
     "line/reclaim/hazards",

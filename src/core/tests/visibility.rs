@@ -91,8 +91,13 @@ fn close_then_try_take_in_vain() {
 }
 
 #[test]
-fn adjust_closed_then_load() {
-    balance(closed, |b| b.adjust_closed(-1), |b| b.load().outstanding() == Some(1));
+fn give_closed_then_load() {
+    let closed = || {
+        let balance = closed();
+        assert!(balance.take(1).is_err());
+        balance
+    };
+    balance(closed, |b| b.give_closed(1), |b| b.load().is_drained());
 }
 
 #[test]
