@@ -1,9 +1,9 @@
 //! The one word that every acquire and release changes: how many permits are free, or owed.
 //!
 //! ```text
-//!   -64          -24 -23 -21            0               16      times 2^57
-//!    |. outstanding .|.|...|... owed ....|.... free .....|
-//!          (closed)                 (open)
+//!   -57           -24 -23 -21 -17           0               16      times 2^57
+//!    |.. outstanding ..|...|...|.... owed ....|.... free .....|
+//!          (closed)                  (open)
 //! ```
 //!
 //! While open, zero or more is the number of free permits. Below zero is the number of units that
@@ -24,16 +24,23 @@ use crate::sync::{AcqRel, Acquire, AtomicI64, Relaxed, const_fn, seeded};
 
 /// The closed zero lies so far below the open one.
 const CLOSED: i64 = 24 << 57;
-/// Below this the word is closed. Neither an open nor a closed word reaches it, but
-/// for one known fault: `a_closed_semaphore_stays_closed_whatever_the_limit`.
+/// Below this the word is closed.
+///
+/// - An open word does not reach it. From [`FLOOR`], 2^26 requests of the largest size would have to
+///   subtract at the same instant, each before any of them has seen that it went too far.
+/// - A closed word does not rise to it, as no more is given back than was outstanding. Nor does it
+///   overflow: the limit is [`MAX_PERMITS`] at most, that is 16 times 2^57, and the debt 17 times
+///   2^57 (`line/debt.rs`). So the word is 33 times 2^57 below the closed zero at most, and 7 times
+///   2^57 remain for requests that subtract before they are refused.
 const CLOSED_BELOW: i64 = -(23 << 57);
-/// Below this nobody may ask for more: the waiters together ask for [`MOST_OWED`] at most, and the
-/// debt is [`MAX_PERMITS`] at most, unless several threads lower the limit at the same instant. To
-/// get from here to [`CLOSED_BELOW`], 2^26 requests of the largest size would have to subtract at
-/// the same instant.
+/// A request that finds the word below this panics: then more than 2^59 units are waited for, which
+/// is the distance from [`SHRINK_FLOOR`]. For since a shrink has last changed the word, or since the
+/// beginning, only requests have lowered it. They have asked for more than 2^59 units beyond those
+/// that came meanwhile and those that were withdrawn. What comes goes to one waiter once.
 const FLOOR: i64 = -(21 << 57);
-/// An acquire panics if it finds that waiters have asked for more units than this.
-pub(crate) const MOST_OWED: i64 = 4 << 57;
+/// No shrink brings the word below this: there is room for a debt of [`MAX_PERMITS`], and for waiters
+/// that ask for 2^57 units. What has no room must wait until some of it is paid, or withdrawn.
+const SHRINK_FLOOR: i64 = -(17 << 57);
 
 /// The most permits there can be: tokio's limit, so that code moves over unchanged.
 pub(crate) const MAX_PERMITS: usize = usize::MAX >> 3;
@@ -105,17 +112,10 @@ impl Snapshot {
         self.0 == -CLOSED
     }
 
-    /// Whether a waiter may be added, without a look at the debt: the semaphore is open, and little
-    /// is owed.
+    /// Whether a waiter may be added: the semaphore is open, and not far too much is owed.
     #[inline]
     pub(crate) fn is_open_to_waiters(self) -> bool {
-        self.0 >= -MOST_OWED
-    }
-
-    /// The same, where `debt` of the units owed are not for waiters.
-    pub(crate) fn is_open_to_waiters_beside(self, debt: u64) -> bool {
-        let waited_for = self.owed().saturating_sub(debt);
-        self.0 >= FLOOR && waited_for <= MOST_OWED.unsigned_abs()
+        self.0 >= FLOOR
     }
 }
 
@@ -288,7 +288,7 @@ impl Balance {
                 return None;
             }
             let to = seen.0 - signed_sum(n);
-            (to >= FLOOR).then_some(to)
+            (to >= SHRINK_FLOOR).then_some(to)
         })
     }
 

@@ -184,7 +184,7 @@ impl Request {
     }
 
     /// Ends a request that takes no place: it asks for no permits, is refused, or panics, as too
-    /// many permits are waited for. But if it is the debt that is large, the request waits.
+    /// many permits are waited for.
     #[cold]
     #[inline(never)]
     #[track_caller]
@@ -201,12 +201,7 @@ impl Request {
             return self.end(Stage::Refused, cx);
         }
         if self.permits > 0 {
-            let demand = DemandGuard { core, request: self, seen };
-            if seen.is_open_to_waiters_beside(core.debt()) {
-                let waker = cx.waker().clone();
-                mem::forget(demand);
-                return self.wait_slow(core, seen, None, waker, cx);
-            }
+            let _demand = DemandGuard { core, request: self, seen };
             panic!("more than 2^59 permits are being waited for");
         }
         self.end(Stage::Granted, cx)

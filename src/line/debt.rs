@@ -3,6 +3,8 @@
 //! The debt stands in front of the line, as a sink that takes all units until it is paid. Its units
 //! count as asked for in the balance, as those of waiters do (I1), before they are added here.
 //!
+//! It is negative, which is a credit, if units came for a debt before that was added.
+//!
 //! ```text
 //!   63 ........ 1     0
 //!  |    debt    | CLOSED |
@@ -13,6 +15,20 @@ use crate::sync::{AtomicI64, SeqCst};
 /// The semaphore is being closed, and what is owed does not change any more.
 const CLOSED: i64 = 1;
 const SHIFT: u32 = 1;
+
+/// There is no more debt than this, so that a closed balance does not overflow (`FLOOR` and those
+/// beside it in `core/balance.rs`).
+const MOST: i64 = 17 << 57;
+
+/// The result of [`Debt::add`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Added {
+    Yes,
+    /// Not before some of the debt is paid, for which units are on their way.
+    Full,
+    /// It is closed.
+    Closed,
+}
 
 /// How many units are still to be paid.
 #[derive(Debug)]
@@ -37,11 +53,25 @@ impl Debt {
         (self.0.load(SeqCst) >> SHIFT).max(0).unsigned_abs()
     }
 
-    /// Adds to the debt. `false` if it was closed: then nothing was done.
+    /// Adds to the debt, or does nothing.
     ///
-    /// Transition: `d -> d + units` (who lowers the limit); otherwise CLOSED.
-    pub(super) fn add(&self, units: u64) -> bool {
-        self.update(|debt| debt + units.cast_signed()).is_some()
+    /// Transition: `d -> d + units` (who lowers the limit); otherwise CLOSED, or too much is owed.
+    pub(super) fn add(&self, units: u64) -> Added {
+        let sum = |debt: i64| debt + units.cast_signed();
+        let next = |debt| if sum(debt) > MOST { debt } else { sum(debt) };
+        match self.update(next) {
+            None => Added::Closed,
+            Some(debt) if sum(debt) > MOST => Added::Full,
+            Some(_) => Added::Yes,
+        }
+    }
+
+    /// Takes `units` that can only be for a debt that is not added yet. `false` if it was closed:
+    /// then nothing was done.
+    ///
+    /// Transition: `d -> d - units` (deliverer); otherwise CLOSED.
+    pub(super) fn credit(&self, units: u64) -> bool {
+        self.update(|debt| debt - units.cast_signed()).is_some()
     }
 
     /// Pays with up to `units`, and says with how many. `None` if it cannot be paid any more, as it

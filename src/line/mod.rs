@@ -14,11 +14,12 @@ mod walk;
 #[cfg(test)]
 mod tests;
 
+use core::hint::spin_loop;
 use core::task::Waker;
 
 use self::cell::{Cell, Published};
 pub(crate) use self::cell::{Registered, Seen, Vacated, Verdict};
-use self::debt::Debt;
+use self::debt::{Added, Debt};
 use self::list::List;
 pub(crate) use self::position::Place;
 use self::segment::CELLS;
@@ -97,9 +98,16 @@ impl Line {
     ///
     /// A deliverer that did not see the debt may have left units for it at the head of the line, in
     /// a place that is not reserved or whose owner has not published yet (D3).
+    ///
+    /// If several threads add so much at the same instant that the debt has no room, it waits for
+    /// those that carry units, and pay.
     pub(crate) fn owe(&self, units: u64) -> Option<u64> {
-        if !self.debt.add(units) {
-            return None;
+        loop {
+            match self.debt.add(units) {
+                Added::Yes => break,
+                Added::Full => spin_loop(),
+                Added::Closed => return None,
+            }
         }
         dekker();
         let mut errand = TakeBack::new(&self.debt);

@@ -130,12 +130,18 @@ impl<'a> Delivery<'a> {
             return if self.units == 0 { Visit::Stop(Stop::Done) } else { Visit::Again };
         }
         let shut = list.tail().is_shut();
-        // Units that have no room here were asked for by waiters that have published behind.
-        if self.units == 0 && !shut && no_one_published_behind(list, segment, index) {
-            return Visit::Stop(Stop::Done);
+        if !shut && no_one_published_behind(list, segment, index) {
+            // Owners that have not published yet ask for less than a cell has room for. So units
+            // that have none are for a debt, whose thread is about to add it.
+            if self.units == 0 || self.debt.credit(self.units) {
+                self.units = 0;
+                return Visit::Stop(Stop::Done);
+            }
+            self.units += cell.take_units(false).unwrap_or(0);
+            return Visit::Stop(Stop::Shut);
         }
         let reserved = list.tail().is_past(segment, index);
-        debug_assert!(reserved || shut, "nobody asked for so much");
+        debug_assert!(reserved || shut, "nobody stands behind a place that nobody has");
         let Some(left) = cell.take_units(reserved) else {
             return Visit::Again;
         };
