@@ -9,7 +9,7 @@ use source::{Source, word_at, words};
 
 /// The storeys, from the top. A file imports only from storeys below its own; `lib` may name all.
 /// A folder's `mod.rs` goes by the name of the folder.
-const STOREYS: [&str; 61] = [
+const STOREYS: [&str; 60] = [
     "lib",
     "tower",
     "tower/layer",
@@ -53,7 +53,6 @@ const STOREYS: [&str; 61] = [
     "line",
     "line/walk",
     "line/debt",
-    "line/inside",
     "line/list",
     "line/reclaim",
     "line/reclaim/hazards",
