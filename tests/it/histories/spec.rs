@@ -16,14 +16,16 @@
 //! - **Release** (the drop of a guard, `add_permits`): the permits are counted, and then they are
 //!   handed to those who wait, one after the other, until it returns. Two who overlap may each hold
 //!   up what the other has counted.
-//! - **Cancel**: what it missed is asked for no more, and with that a part of what was on its way is
-//!   free (which part depends on how far it was); then it gives back the rest.
+//! - **Cancel**: what it missed is asked for no more, but for what is on its way to it; then it gives
+//!   back what it had. What is on its way keeps its place in the line until it comes there. Then
+//!   whoever brought it gives it back, as in a release.
 //! - **Close**: from its point on nobody gets in, and what was counted but not handed out may or may
 //!   not come in time. When it returns, everybody has been refused who was not served.
 //!
 //! # What is exact
 //!
-//! Permits that are counted and not handed out are *in flight*. While none of the calls of two
+//! Permits that are counted and not handed out are *in flight*, and those that came to a place that
+//! somebody has left are so until they are given back. While none of the calls of two
 //! events is half done, nothing is in flight, and then every poll answers what a queue would. As
 //! long as it is open, the counts are exact always. Once it is closed, they are while nothing
 //! happens: what is in flight comes back one by one, and an acquire that is refused borrows for a
@@ -40,6 +42,8 @@ use todc_utils::Specification;
 pub(super) type Thread = usize;
 /// A request.
 pub(super) type Name = usize;
+/// In place of one that has left, and to which something is on its way.
+const LEFT: Name = usize::MAX;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Answer {
@@ -111,6 +115,8 @@ pub(super) struct State {
     /// all.
     most: BTreeMap<Name, u32>,
     half: BTreeMap<Thread, Half>,
+    /// What came to places that were left, and is not given back yet.
+    returned: i64,
 }
 
 impl State {
@@ -122,6 +128,7 @@ impl State {
             granted: BTreeMap::new(),
             most: BTreeMap::new(),
             half: BTreeMap::new(),
+            returned: 0,
         }
     }
 
@@ -133,11 +140,15 @@ impl State {
         self.balance.max(0).try_into().expect("small numbers")
     }
 
+    fn owed(&self) -> i64 {
+        (-self.balance).max(0)
+    }
+
     fn in_flight(&self) -> i64 {
         match self.phase {
             Phase::Open => {
                 let missing: i64 = self.line.iter().map(|waiter| i64::from(waiter.missing)).sum();
-                missing - (-self.balance).max(0)
+                missing - self.owed()
             }
             Phase::Closing(in_flight) => in_flight,
             Phase::Closed => 0,
@@ -149,21 +160,39 @@ impl State {
         if self.in_flight() == 0 || self.line.is_empty() {
             return None;
         }
-        if let Phase::Closing(in_flight) = &mut self.phase {
-            *in_flight -= 1;
-            self.balance -= 1;
-        }
         let head = &mut self.line[0];
+        match (&mut self.phase, head.name == LEFT) {
+            // It counts as free already.
+            (Phase::Closing(in_flight), true) => *in_flight -= 1,
+            (Phase::Closing(in_flight), false) => {
+                *in_flight -= 1;
+                self.balance -= 1;
+            }
+            (_, true) => self.returned += 1,
+            (_, false) => {}
+        }
         head.missing -= 1;
         if head.missing == 0 {
-            self.granted.insert(head.name, head.wants);
-            self.line.remove(0);
+            let Waiter { name, wants, .. } = self.line.remove(0);
+            if name != LEFT {
+                self.granted.insert(name, wants);
+            }
         }
         Some(self)
     }
 
+    /// One is given back that came to a place that was left.
+    fn give_back(mut self) -> Option<Self> {
+        if self.returned == 0 {
+            return None;
+        }
+        self.returned -= 1;
+        self.balance += 1;
+        Some(self)
+    }
+
     fn is_possible(&self) -> bool {
-        !self.half.is_empty() || self.in_flight() == 0
+        !self.half.is_empty() || (self.in_flight() == 0 && self.returned == 0)
     }
 
     fn begins(mut self, thread: Thread, half: Half) -> Self {
@@ -218,22 +247,23 @@ impl State {
 
     fn leaves(mut self, thread: Thread, name: Name) -> Vec<Self> {
         self.most.remove(&name);
-        // What it missed is asked for no more, and any part of the rest is free at once.
-        let (missing, wants) = if let Some(wants) = self.granted.remove(&name) {
-            (0, wants)
+        let had = if let Some(wants) = self.granted.remove(&name) {
+            wants
         } else if let Some(i) = self.line.iter().position(|waiter| waiter.name == name) {
             let Waiter { missing, wants, .. } = self.line.remove(i);
-            if self.is_open() { (missing, wants) } else { (0, wants - missing) }
+            if self.is_open() {
+                let withdrawn = missing.min(self.owed().try_into().expect("small numbers"));
+                self.balance += i64::from(withdrawn);
+                let missing = missing - withdrawn;
+                if missing > 0 {
+                    self.line.insert(i, Waiter { name: LEFT, wants: missing, missing });
+                }
+            }
+            wants - missing
         } else {
             return Vec::new();
         };
-        (missing..=wants)
-            .map(|now| {
-                let mut next = self.clone().begins(thread, Half::Giving(wants - now));
-                next.balance += i64::from(now);
-                next
-            })
-            .collect()
+        vec![self.begins(thread, Half::Giving(had))]
     }
 
     /// A request has this answer; `told` if it was told before that it waits.
@@ -282,7 +312,8 @@ impl State {
             Event::Closes => {
                 if self.is_open() {
                     let in_flight = self.in_flight();
-                    self.balance = self.balance.max(0) + in_flight;
+                    self.balance = self.balance.max(0) + in_flight + self.returned;
+                    self.returned = 0;
                     self.phase = Phase::Closing(in_flight);
                 }
                 one(self.begins(thread, Half::Closing))
@@ -361,10 +392,13 @@ impl Specification for Spec {
         for state in states {
             for next in state.clone().after(thread, event) {
                 // With all that may come of what is in flight.
-                let mut next = Some(next);
-                while let Some(state) = next {
-                    next = state.clone().deliver();
-                    after.insert(state);
+                let mut next = vec![next];
+                while let Some(state) = next.pop() {
+                    if !after.contains(&state) {
+                        next.extend(state.clone().deliver());
+                        next.extend(state.clone().give_back());
+                        after.insert(state);
+                    }
                 }
             }
         }
