@@ -34,9 +34,10 @@ const CLOSED: i64 = 24 << 57;
 ///   2^57 remain for requests that subtract before they are refused.
 const CLOSED_BELOW: i64 = -(23 << 57);
 /// A request that finds the word below this panics: then more than 2^59 units are waited for, which
-/// is the distance from [`SHRINK_FLOOR`]. For since a shrink has last changed the word, or since the
-/// beginning, only requests have lowered it. They have asked for more than 2^59 units beyond those
-/// that came meanwhile and those that were withdrawn. What comes goes to one waiter once.
+/// is the distance from [`SHRINK_FLOOR`]. For since a shrink last changed the word, or since the
+/// beginning, only requests have lowered it below zero. So they have asked for more than 2^59 units
+/// beyond those that were given back meanwhile, or withdrawn. (Units that were on their way before
+/// are for what was owed before.)
 const FLOOR: i64 = -(21 << 57);
 /// No shrink brings the word below this: there is room for a debt of [`MAX_PERMITS`], and for waiters
 /// that ask for 2^57 units. What has no room must wait until some of it is paid, or withdrawn.

@@ -180,6 +180,30 @@ mod checker {
         assert_eq!([0, 1, 2].map(then), [false, true, false]);
     }
 
+    /// What was on its way to one that left is free when the release that brings it returns, at last.
+    #[test]
+    fn what_was_on_its_way_to_one_who_left_comes_back() {
+        let then = |end, k| {
+            explained(&[
+                (0, 1, 0, &[Asks(1, 1), Answered(1, Waits)]),
+                (2, end, 1, &[Gives(1), Ends]),
+                (4, 5, 0, &[PolledAgain(1, Waits)]),
+                (6, 7, 0, &[Leaves(1), Ends]),
+                (8, 9, 0, &[Available(k)]),
+            ])
+        };
+        assert!(then(10, 0) && then(10, 1));
+        let overlapping = |k| {
+            explained(&[
+                (0, 1, 0, &[Asks(1, 1), Answered(1, Waits)]),
+                (2, 7, 1, &[Gives(1), Ends]),
+                (4, 6, 0, &[Leaves(1), Ends]),
+                (8, 9, 0, &[Available(k)]),
+            ])
+        };
+        assert_eq!([0, 1, 2].map(overlapping), [false, true, false]);
+    }
+
     #[test]
     fn a_close_refuses_all_who_were_not_served() {
         let waits: [&[Event]; 2] =

@@ -295,3 +295,44 @@ fn closed_stays_closed() {
     assert!(semaphore.is_closed());
     assert_eq!(semaphore.available_permits(), Semaphore::MAX_PERMITS);
 }
+
+/// A request that is to be refused has not put back yet what it asked for, so it seems to be out. Who comes
+/// then to wait for the drain, which has ended, does not wait for ever.
+#[test]
+fn a_drain_that_has_ended_has_ended_for_all() {
+    let semaphore = Semaphore::new(1);
+    let permit = semaphore.try_acquire().unwrap();
+    semaphore.close();
+    let mut first = semaphore.drained();
+    assert!(poll(&mut first, Waker::noop()).is_pending());
+    drop(permit);
+    assert!(semaphore.core.balance.take(1).is_err(), "it is closed");
+    assert_eq!(semaphore.outstanding(), 1);
+    assert!(poll(&mut semaphore.drained(), Waker::noop()).is_ready());
+    semaphore.core.balance.give_closed(1);
+    assert!(poll(&mut first, Waker::noop()).is_ready());
+}
+
+/// The same where nobody has waited before: the request that puts it back ends the drain.
+#[test]
+fn who_is_refused_ends_the_drain_that_it_has_held_up() {
+    for step in 1.. {
+        let semaphore = Arc::new(Semaphore::new(0));
+        semaphore.close();
+        let drained = Rc::new(RefCell::new(semaphore.clone().drained_owned()));
+        let count = Arc::new(Count::default());
+        let ready = Rc::new(Cell::new(false));
+        let between = {
+            let (drained, ready) = (drained.clone(), ready.clone());
+            let waker = Waker::from(count.clone());
+            move || ready.set(poll(&mut *drained.borrow_mut(), &waker).is_ready())
+        };
+        let came = before_step(step, between, || {
+            assert!(poll(&mut semaphore.acquire(), Waker::noop()).is_ready());
+        });
+        if !came {
+            return;
+        }
+        assert!(ready.get() || count.get() == 1, "it sleeps for ever, at step {step}");
+    }
+}

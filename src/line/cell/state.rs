@@ -49,8 +49,8 @@ pub(super) const MOST_LEFT: u64 = u64::MAX >> OPEN_SHIFT;
 /// ```
 ///
 /// OPEN has 59 bits for its units. Only 2^27 owners that have not published yet, each of which
-/// asked for a whole `u32`, could fill them. Units that do not fit belong to others, and are not
-/// left there.
+/// asked for a whole `u32`, could fill them. Units that do not fit are for others: for waiters that
+/// have published behind, or for a debt.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Word(pub(super) u64);
 

@@ -11,6 +11,7 @@ use super::deliver;
 use crate::Semaphore;
 use crate::line::cell;
 use crate::line::cell::{Finish, Published, Visited};
+use crate::line::debt::{Added, Debt};
 use crate::line::list::List;
 use crate::line::reclaim::Guard;
 use crate::line::reclaim::Source;
@@ -306,6 +307,35 @@ fn a_return_for_what_is_still_to_come() {
         let shares = (vacated.returned, vacated.owed, vacated.finish);
         assert_eq!(shares, (on_its_way, came - on_its_way, Some(Finish::Plain)));
     }
+}
+
+/// A debt has room for so much, in front and behind zero, and for nothing when it is closed.
+#[test]
+fn a_debt_has_bounds_and_an_end() {
+    const MOST: u64 = 17 << 57;
+    let debt = Debt::new();
+    assert!(!debt.is_due());
+    assert_eq!(debt.pay(1), Some(0));
+    assert!(debt.credit(5));
+    assert!(!debt.is_due());
+    assert_eq!((debt.load(), debt.pay(1)), (0, Some(0)), "a credit is no debt");
+    assert_eq!(debt.add(MOST + 6), Added::Full);
+    assert_eq!(debt.add(MOST + 5), Added::Yes);
+    assert!(debt.is_due());
+    assert_eq!((debt.load(), debt.add(1)), (MOST, Added::Full));
+    assert_eq!(debt.pay(MOST - 1), Some(MOST - 1));
+    assert_eq!(debt.pay(5), Some(1));
+    assert_eq!((debt.add(3), debt.load()), (Added::Yes, 3));
+    assert_eq!(debt.close(), 3);
+    assert!(debt.is_due());
+    assert_eq!((debt.load(), debt.pay(1), debt.add(1)), (3, None, Added::Closed));
+    assert!(!debt.credit(1));
+    assert_eq!(debt.close(), 3);
+
+    let debt = Debt::new();
+    assert!(debt.credit(2));
+    assert_eq!(debt.close(), -2);
+    assert_eq!((debt.load(), debt.pay(1)), (0, Some(0)), "there is nothing to pay");
 }
 
 /// Whatever the order in which its cells end, a segment ends with the last, and not before.
