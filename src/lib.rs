@@ -52,6 +52,8 @@
 //! - `portable-atomic`: for targets without 64-bit atomics, by the crate of that name.
 //! - `stream`: [`PollSemaphore`] implements `futures_core::Stream`.
 //! - `futures`: `LimitedStreamExt` runs a function on the items of a stream under permits. It includes `stream`.
+//! - `monitor`: the module `monitor`, a semaphore that knows who holds its permits, who waits, and who was given some that
+//!   nobody collects. With `serde`, its reports can be serialized.
 //! - `tower`: the module `tower`, a layer that limits how many calls of a service run at a time, in the order in which
 //!   they were made.
 
@@ -74,6 +76,8 @@ mod limit;
 mod line;
 #[cfg(feature = "futures")]
 mod map_limited;
+#[cfg(feature = "monitor")]
+pub mod monitor;
 mod panic;
 mod permit;
 mod poll_semaphore;

@@ -27,6 +27,8 @@ mod limits;
 #[cfg(feature = "futures")]
 mod map_limited;
 mod model;
+#[cfg(feature = "monitor")]
+mod monitor;
 mod ordering;
 mod panics;
 mod permits;
