@@ -149,6 +149,7 @@ impl Monitored {
     }
 
     /// Watches for grants that nobody collects, for holders and for waiters that are older than `threshold`.
+    #[must_use]
     pub fn watch(&self, threshold: Duration) -> Watch {
         Watch::new(self, threshold)
     }
@@ -297,6 +298,7 @@ impl Monitored {
     }
 
     /// Takes free permits out of circulation: [`Semaphore::forget_permits`].
+    #[expect(clippy::must_use_candidate, reason = "it acts, and then says what it found")]
     pub fn forget_permits(&self, n: usize) -> usize {
         self.semaphore().forget_permits(n)
     }
@@ -306,6 +308,7 @@ impl Monitored {
     /// # Panics
     ///
     /// Those of [`Semaphore::set_limit`].
+    #[expect(clippy::must_use_candidate, reason = "it acts, and then says what it found")]
     #[track_caller]
     pub fn set_limit(&self, n: usize) -> usize {
         self.semaphore().set_limit(n)

@@ -317,6 +317,16 @@ async fn a_limit_follows_a_setting_and_the_service() {
     assert!(result.lines().last().expect("a sum").contains("calls were answered"), "{result}");
 }
 
+#[cfg(feature = "monitor")]
+#[tokio::test]
+async fn the_futurelock_is_reported_and_cured() {
+    let output = run("futurelock", NO_OPTIONS).await;
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{printed}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(printed.contains("(first try), and nobody has polled that future since"), "{printed}");
+    assert_eq!(printed.matches("Cured: ").count(), 3, "{printed}");
+}
+
 #[tokio::test]
 async fn load_is_shed_at_once() {
     let output = run("shed", NO_OPTIONS).await;

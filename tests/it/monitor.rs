@@ -1,13 +1,13 @@
 //! Who holds, who waits, and who was given permits and does not look.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 use semafair::Semaphore;
-use semafair::monitor::{CaseKind, Claim, Monitored, MonitoredPermit};
+use semafair::monitor::{Case, CaseKind, Claim, Monitored, MonitoredPermit};
 use tokio_test::task::spawn;
 use tokio_test::{assert_pending, assert_ready_err, assert_ready_ok};
 
@@ -292,4 +292,68 @@ fn it_watches_on_a_thread() {
     assert_eq!(kinds, [CaseKind::Holder, CaseKind::Waiter, CaseKind::Uncollected]);
     drop(watching);
     assert!(cases.recv().is_err(), "it has ended");
+}
+
+fn labelled(monitored: &Monitored, label: &'static str) -> MonitoredPermit {
+    let permit = monitored.try_acquire().unwrap();
+    permit.set_label(label);
+    permit
+}
+
+/// Traffic on several threads, and three planted faults: each is reported exactly once. A minute of it with
+/// `SEMAFAIR_TIMES=60`.
+#[test]
+fn each_planted_fault_is_reported_once() {
+    watch();
+    let threshold = Duration::from_millis(400);
+    let monitored = Monitored::new("soak", Semaphore::new(5));
+    let cases = Arc::new(Mutex::new(Vec::new()));
+    let noted = cases.clone();
+    let watching = monitored.watch(threshold).spawn(move |case| noted.lock().unwrap().push(case));
+
+    // A futurelock: it takes one permit away. Its place is in front of all the traffic.
+    let all = monitored.try_acquire_many(5).unwrap();
+    let mut futurelock = spawn(monitored.acquire().label("futurelock"));
+    assert_pending!(futurelock.poll());
+    drop(all);
+    std::mem::forget(labelled(&monitored, "leaked permit"));
+    let slow = labelled(&monitored, "slow holder");
+
+    let end = Instant::now() + Duration::from_secs(1) * u32::try_from(times()).unwrap();
+    let mut rng = Rng::with_seed(seed());
+    thread::scope(|scope| {
+        for _ in 0..3 {
+            let (monitored, mut rng) = (&monitored, rng.fork());
+            scope.spawn(move || {
+                while Instant::now() < end {
+                    let permit = monitored.blocking_acquire().unwrap();
+                    for _ in 0..rng.u32(..20) {
+                        thread::yield_now();
+                    }
+                    drop(permit);
+                }
+            });
+        }
+    });
+    // On a busy machine the traffic may be reported, too.
+    let planted = |case: &&Case| case.claim.label.is_some();
+    while cases.lock().unwrap().iter().filter(planted).count() < 3 {
+        thread::yield_now();
+    }
+    drop((slow, futurelock));
+    drop(watching);
+    let mut found: Vec<_> = cases
+        .lock()
+        .unwrap()
+        .iter()
+        .filter(planted)
+        .map(|case| (case.claim.label.clone().unwrap_or_default(), case.kind))
+        .collect();
+    found.sort_by(|one, other| one.0.cmp(&other.0));
+    let faults = [
+        ("futurelock", CaseKind::Uncollected),
+        ("leaked permit", CaseKind::Holder),
+        ("slow holder", CaseKind::Holder),
+    ];
+    assert_eq!(found, faults.map(|(label, kind)| (label.to_string(), kind)));
 }
