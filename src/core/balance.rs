@@ -245,7 +245,16 @@ impl Balance {
     /// ```
     #[inline]
     pub(crate) fn give(&self, n: usize) -> Result<(), Snapshot> {
-        let n = signed(n);
+        self.give_units(signed(n))
+    }
+
+    /// The same for units that nobody got.
+    pub(crate) fn give_back(&self, units: u64) -> Result<(), Snapshot> {
+        self.give_units(signed_sum(units))
+    }
+
+    #[inline(always)]
+    fn give_units(&self, n: i64) -> Result<(), Snapshot> {
         let old = if seeded::RELAXED_RELEASE {
             // ORDERING: Relaxed. The bug.
             self.0.fetch_add(n, Relaxed)
