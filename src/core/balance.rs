@@ -245,7 +245,16 @@ impl Balance {
     /// ```
     #[inline]
     pub(crate) fn give(&self, n: usize) -> Result<(), Snapshot> {
-        let n = signed(n);
+        self.give_units(signed(n))
+    }
+
+    /// The same for units that nobody got.
+    pub(crate) fn give_back(&self, units: u64) -> Result<(), Snapshot> {
+        self.give_units(signed_sum(units))
+    }
+
+    #[inline(always)]
+    fn give_units(&self, n: i64) -> Result<(), Snapshot> {
         let old = if seeded::RELAXED_RELEASE {
             // ORDERING: Relaxed. The bug.
             self.0.fetch_add(n, Relaxed)
@@ -303,13 +312,9 @@ impl Balance {
     ///
     /// If all are on their way, nothing changes, and a load is enough: it reads the word as it was
     /// after this waiter asked, or later, and at that moment the units were on their way.
-    #[inline]
     pub(crate) fn withdraw(&self, missing: u32) -> u32 {
         #[expect(clippy::cast_possible_truncation, reason = "at most what is missing")]
-        let withdrawn = |seen: Snapshot| {
-            let bug = seeded::DOUBLE_GRANT && !seen.is_closed();
-            if bug { missing } else { seen.owed().min(missing.into()) as u32 }
-        };
+        let withdrawn = |seen: Snapshot| seen.owed().min(missing.into()) as u32;
         let next = |seen: Snapshot| match withdrawn(seen) {
             0 => None,
             withdrawn => Some(seen.0 + i64::from(withdrawn)),
@@ -318,6 +323,22 @@ impl Balance {
             Ok(seen) => missing - withdrawn(seen),
             Err(_) => missing,
         }
+    }
+
+    /// One attempt at [`Balance::withdraw`], if nothing is on its way. `false` if something is, or
+    /// the semaphore is closed: then nothing was done.
+    ///
+    /// ```text
+    /// count -> count + missing     if open and count + missing <= 0
+    /// ```
+    #[inline]
+    pub(crate) fn try_withdraw(&self, missing: u32) -> bool {
+        let withdrawn = self.update(|seen| {
+            let to = seen.0 + i64::from(missing);
+            let is_whole = seeded::DOUBLE_GRANT || to <= 0;
+            if seen.is_closed() || !is_whole { None } else { Some(to) }
+        });
+        withdrawn.is_ok()
     }
 
     /// Closes, and removes all demand, if the word is still as it was `seen`. From now on it counts

@@ -16,7 +16,6 @@ pub(crate) mod tests;
 use core::task::Waker;
 
 use self::balance::{Balance, Snapshot};
-use self::counts::count;
 use self::limit::Limit;
 use self::settings::{Name, Settings};
 use crate::line::{Completed, Delivered, Joined, Line, Place};
@@ -170,7 +169,7 @@ impl Core {
         if self.limit.load().is_closed() {
             self.close_balance();
         }
-        match self.balance.give(count(units)) {
+        match self.balance.give_back(units) {
             Ok(()) => 0,
             Err(seen) => {
                 if seen.is_closed() {

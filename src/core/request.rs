@@ -343,9 +343,8 @@ impl Request {
         };
         let missing = seen.missing();
         let had = self.permits - missing;
-        let on_its_way = core.balance.withdraw(missing);
-        if had > 0 || on_its_way > 0 {
-            return Self::leave_slow(core, place, seen, had, on_its_way);
+        if had > 0 || !core.balance.try_withdraw(missing) {
+            return Self::leave_slow(core, place, seen, had);
         }
         match place.try_vacate(seen) {
             Ok((completed, waker)) => {
@@ -353,14 +352,23 @@ impl Request {
                 // User code, last: it was our waker.
                 run_one(|| drop(waker));
             }
-            Err(place) => Self::leave_slow(core, place, seen, had, on_its_way),
+            Err(place) => Self::vacate(core, place, seen, 0, 0),
         }
     }
 
-    /// Steps 3 and 4 in full: the waiter had some of its units, or some are on their way.
+    /// The last three steps in full: the waiter had some of its units, or some are on their way, or
+    /// the semaphore is closed.
     #[cold]
     #[inline(never)]
-    fn leave_slow(core: &Core, place: Place, seen: Seen, had: u32, on_its_way: u32) {
+    fn leave_slow(core: &Core, place: Place, seen: Seen, had: u32) {
+        let on_its_way = core.balance.withdraw(seen.missing());
+        Self::vacate(core, place, seen, had, on_its_way);
+    }
+
+    /// Steps 3 and 4 in full.
+    #[cold]
+    #[inline(never)]
+    fn vacate(core: &Core, place: Place, seen: Seen, had: u32, on_its_way: u32) {
         let Vacated { returned, owed, waker, .. } = core.line().vacate(place, seen, on_its_way);
         waking(|wakes| {
             core.pass_on(owed.into(), had + returned, wakes);

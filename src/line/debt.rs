@@ -20,6 +20,12 @@ const SHIFT: u32 = 1;
 /// beside it in `core/balance.rs`).
 const MOST: i64 = 17 << 57;
 
+/// Converts a number of units.
+#[expect(clippy::cast_possible_wrap, reason = "far below 2^63")]
+const fn signed(units: u64) -> i64 {
+    units as i64
+}
+
 /// The result of [`Debt::add`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Added {
@@ -57,7 +63,7 @@ impl Debt {
     ///
     /// Transition: `d -> d + units` (who lowers the limit); otherwise CLOSED, or too much is owed.
     pub(super) fn add(&self, units: u64) -> Added {
-        let sum = |debt: i64| debt + units.cast_signed();
+        let sum = |debt: i64| debt + signed(units);
         let next = |debt| if sum(debt) > MOST { debt } else { sum(debt) };
         match self.update(next) {
             None => Added::Closed,
@@ -71,7 +77,7 @@ impl Debt {
     ///
     /// Transition: `d -> d - units` (deliverer); otherwise CLOSED.
     pub(super) fn credit(&self, units: u64) -> bool {
-        self.update(|debt| debt - units.cast_signed()).is_some()
+        self.update(|debt| debt - signed(units)).is_some()
     }
 
     /// Pays with up to `units`, and says with how many. `None` if it cannot be paid any more, as it
@@ -84,7 +90,7 @@ impl Debt {
             return Some(0);
         }
         let paid = |debt: i64| debt.max(0).unsigned_abs().min(units);
-        self.update(|debt| debt - paid(debt).cast_signed()).map(paid)
+        self.update(|debt| debt - signed(paid(debt))).map(paid)
     }
 
     /// Closes it, and says how much is owed.

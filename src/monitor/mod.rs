@@ -298,7 +298,7 @@ impl Monitored {
     }
 
     /// Takes free permits out of circulation: [`Semaphore::forget_permits`].
-    #[expect(clippy::must_use_candidate, reason = "it acts, and then says what it found")]
+    #[allow(clippy::must_use_candidate, reason = "it is called for what it does")]
     pub fn forget_permits(&self, n: usize) -> usize {
         self.semaphore().forget_permits(n)
     }
@@ -308,7 +308,7 @@ impl Monitored {
     /// # Panics
     ///
     /// Those of [`Semaphore::set_limit`].
-    #[expect(clippy::must_use_candidate, reason = "it acts, and then says what it found")]
+    #[allow(clippy::must_use_candidate, reason = "it is called for what it does")]
     #[track_caller]
     pub fn set_limit(&self, n: usize) -> usize {
         self.semaphore().set_limit(n)

@@ -82,13 +82,14 @@ fn nobody_takes_the_balance_below_its_floor() {
 #[test]
 fn anybody_closes_for_one_who_is_stopped() {
     type Other = fn(&Semaphore, &mut Option<Acquire<'_>>, &mut Option<SemaphorePermit<'_>>);
-    let others: [Other; 6] = [
+    let others: [Other; 7] = [
         |semaphore, _, _| assert!(semaphore.try_acquire().is_err()),
         |semaphore, _, _| assert!(poll(&mut semaphore.acquire(), Waker::noop()).is_ready()),
         |_, waiting, _| assert!(poll(waiting.as_mut().unwrap(), Waker::noop()).is_pending()),
         |_, waiting, _| *waiting = None,
         |_, _, permit| *permit = None,
         |semaphore, _, _| semaphore.add_permits(1),
+        |semaphore, _, _| assert_eq!(semaphore.set_limit(0), 1),
     ];
     for other in others {
         let semaphore = Semaphore::new(1);

@@ -315,3 +315,36 @@ fn a_large_shrink_that_was_paid_before_may_be_closed() {
         }
     }
 }
+
+/// A closer is stopped at any step, and a permit comes back that was to vanish. If the debt is closed
+/// already, it cannot pay; but it is not free either, not for a moment.
+#[test]
+fn what_cannot_pay_any_more_is_not_free() {
+    watch();
+    for step in 1.. {
+        let semaphore = Arc::new(Semaphore::new(2));
+        let kept = semaphore.clone().try_acquire_owned().unwrap();
+        let back = semaphore.clone().try_acquire_owned().unwrap();
+        let mut waits = std::boxed::Box::pin(semaphore.clone().acquire_owned());
+        assert!(poll(waits.as_mut()).is_pending());
+        semaphore.set_limit(1);
+        let back = Rc::new(Cell::new(Some(back)));
+        let (others, comes) = (semaphore.clone(), back.clone());
+        let between = move || {
+            let back = comes.take();
+            elsewhere(|| {
+                drop(back);
+                assert!(others.try_acquire().is_err(), "it is free, at step {step}");
+                let counts = (others.outstanding(), others.available_permits());
+                assert_eq!(counts, (1, 0), "at step {step}");
+            });
+        };
+        let came = before_step(step, between, || semaphore.close());
+        assert!(matches!(poll(waits.as_mut()), Poll::Ready(Err(_))), "at step {step}");
+        drop((kept, back.take()));
+        assert_eq!((semaphore.outstanding(), semaphore.available_permits()), (0, 1));
+        if !came {
+            break;
+        }
+    }
+}

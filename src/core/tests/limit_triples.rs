@@ -307,8 +307,7 @@ fn run_triple([a, b, c]: [Op; 3], [k, j]: [usize; 2], start: Start) -> [bool; 2]
         std::eprintln!("{story}");
         std::panic::resume_unwind(panic);
     }
-    let came = *came.lock().unwrap();
-    came
+    *came.lock().unwrap()
 }
 
 #[test]
