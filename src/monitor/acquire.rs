@@ -8,9 +8,8 @@ use core::panic::Location;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 
-use super::Monitored;
 use super::permit::MonitoredPermit;
-use super::registry::{Phase, Registered};
+use super::registry::{Phase, Registered, Registry};
 use crate::acquire::AcquireOwned;
 use crate::between::AcquireBetweenOwned;
 use crate::error::AcquireError;
@@ -48,10 +47,11 @@ impl Inner {
     }
 }
 
-/// Waits for permits of a [`Monitored`] semaphore; made by [`Monitored::acquire`] and the like.
+/// Waits for permits of a [`Monitored`](super::Monitored) semaphore; made by
+/// [`Monitored::acquire`](super::Monitored::acquire) and the like.
 ///
 /// It takes its place in the line when it is first polled, and keeps it until it returns or is dropped. From
-/// then on it is in the [report](Monitored::report): as a waiter; and if it was granted its permits and is
+/// then on it is in the [report](super::Monitored::report): as a waiter; and if it was granted its permits and is
 /// not polled, as a grant that nobody has collected.
 ///
 /// # Cancel safety
@@ -64,7 +64,7 @@ impl Inner {
 /// A poll after it returned [`Poll::Ready`] panics. The other panics are those of [`Acquire`](crate::Acquire).
 #[must_use = "futures do nothing unless polled"]
 pub struct MonitoredAcquire {
-    monitored: Monitored,
+    registry: Arc<Registry>,
     /// `None` once it has returned.
     inner: Option<Inner>,
     /// What it was answered before its first poll.
@@ -78,13 +78,13 @@ pub struct MonitoredAcquire {
 
 impl MonitoredAcquire {
     pub(super) fn new(
-        monitored: Monitored,
+        registry: Arc<Registry>,
         inner: Inner,
         permits: u32,
         site: &'static Location<'static>,
     ) -> Self {
         let permits = permits as usize;
-        Self { monitored, inner: Some(inner), early: None, site, label: None, permits, asked: None }
+        Self { registry, inner: Some(inner), early: None, site, label: None, permits, asked: None }
     }
 
     /// Gives it a label, which shows in reports beside the call site.
@@ -108,7 +108,7 @@ impl MonitoredAcquire {
             return;
         }
         let Some(inner) = &mut self.inner else { return };
-        let (registered, waker) = register(&self.monitored, self.site, &self.label, self.permits);
+        let (registered, waker) = register(&self.registry, self.site, &self.label, self.permits);
         inner.enqueue();
         // So that the entry learns of the grant.
         if let Poll::Ready(answer) = inner.poll(&mut Context::from_waker(&waker)) {
@@ -128,12 +128,12 @@ impl MonitoredAcquire {
 
 /// Enters a request that is about to ask. Also returns the waker that its entry is.
 fn register(
-    monitored: &Monitored,
+    registry: &Arc<Registry>,
     site: &'static Location<'static>,
     label: &Option<Cow<'static, str>>,
     permits: usize,
 ) -> (Registered, Waker) {
-    let registered = monitored.register(site, label.clone(), permits, Phase::Waits);
+    let registered = registry.add(site, label.clone(), permits, Phase::Waits);
     let waker = Waker::from(Arc::clone(registered.entry()));
     (registered, waker)
 }
@@ -149,7 +149,7 @@ impl Future for MonitoredAcquire {
         };
         let (registered, waker) = this
             .asked
-            .get_or_insert_with(|| register(&this.monitored, this.site, &this.label, this.permits));
+            .get_or_insert_with(|| register(&this.registry, this.site, &this.label, this.permits));
         let answer = match this.early.take() {
             Some(answer) => answer,
             None => {

@@ -75,7 +75,7 @@ use core::time::Duration;
 use self::acquire::Inner;
 pub use self::acquire::MonitoredAcquire;
 pub use self::permit::MonitoredPermit;
-use self::registry::{Phase, Registered, Registry};
+use self::registry::{Phase, Registry};
 pub use self::report::{Case, CaseKind, Claim, Report};
 pub use self::watch::{Watch, WatchThread};
 use crate::blocking;
@@ -84,14 +84,6 @@ use crate::error::{AcquireError, TryAcquireError};
 use crate::permit::OwnedSemaphorePermit;
 use crate::semaphore::Semaphore;
 use crate::status::Status;
-
-/// What all handles share.
-#[derive(Debug)]
-struct Shared {
-    name: Cow<'static, str>,
-    semaphore: Arc<Semaphore>,
-    registry: Arc<Registry>,
-}
 
 /// A semaphore under a name, which knows its holders, waiters and uncollected grants.
 ///
@@ -116,26 +108,25 @@ struct Shared {
 /// ```
 #[derive(Clone)]
 pub struct Monitored {
-    shared: Arc<Shared>,
+    registry: Arc<Registry>,
 }
 
 impl Monitored {
     /// Monitors a semaphore, which may be shared already.
     pub fn new(name: impl Into<Cow<'static, str>>, semaphore: impl Into<Arc<Semaphore>>) -> Self {
-        let (name, semaphore) = (name.into(), semaphore.into());
-        Self { shared: Arc::new(Shared { name, semaphore, registry: Arc::default() }) }
+        Self { registry: Arc::new(Registry::new(name.into(), semaphore.into())) }
     }
 
     /// Returns its name.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.shared.name
+        self.registry.name()
     }
 
     /// Returns the semaphore itself. What is acquired from it directly is not monitored.
     #[must_use]
     pub fn semaphore(&self) -> &Arc<Semaphore> {
-        &self.shared.semaphore
+        self.registry.semaphore()
     }
 
     /// Returns who holds permits, who waits, and who was granted some and has not been polled since.
@@ -144,24 +135,13 @@ impl Monitored {
     /// does not show one instant if others go on meanwhile; each request in it is as it was at some instant of the call.
     #[must_use]
     pub fn report(&self) -> Report {
-        let seen = self.shared.registry.seen();
-        Report::new(self.shared.name.clone(), self.status(), &seen)
+        Report::of(&self.registry)
     }
 
     /// Watches for grants that nobody collects, for holders and for waiters that are older than `threshold`.
     #[must_use]
     pub fn watch(&self, threshold: Duration) -> Watch {
-        Watch::new(self, threshold)
-    }
-
-    fn register(
-        &self,
-        site: &'static Location<'static>,
-        label: Option<Cow<'static, str>>,
-        permits: usize,
-        phase: Phase,
-    ) -> Registered {
-        self.shared.registry.add(&self.shared.semaphore, site, label, permits, phase)
+        Watch::new(&self.registry, threshold)
     }
 
     /// Notes what an attempt got.
@@ -169,7 +149,7 @@ impl Monitored {
     fn note<E>(&self, permit: Result<OwnedSemaphorePermit, E>) -> Result<MonitoredPermit, E> {
         let site = Location::caller();
         permit.map(|permit| {
-            let registered = self.register(site, None, permit.num_permits(), Phase::Holds);
+            let registered = self.registry.add(site, None, permit.num_permits(), Phase::Holds);
             MonitoredPermit::new(registered, permit)
         })
     }
@@ -184,7 +164,7 @@ impl Monitored {
     #[track_caller]
     pub fn acquire_many(&self, n: u32) -> MonitoredAcquire {
         let inner = Inner::Many(self.semaphore().clone().acquire_many_owned(n));
-        MonitoredAcquire::new(self.clone(), inner, n, Location::caller())
+        MonitoredAcquire::new(self.registry.clone(), inner, n, Location::caller())
     }
 
     /// Waits for as many permits as there are, in a range. As [`Semaphore::acquire_between`]; the call site is where
@@ -197,7 +177,7 @@ impl Monitored {
     pub fn acquire_between(&self, range: RangeInclusive<u32>) -> MonitoredAcquire {
         let least = *range.start();
         let inner = Inner::Between(self.semaphore().clone().acquire_between_owned(range));
-        MonitoredAcquire::new(self.clone(), inner, least, Location::caller())
+        MonitoredAcquire::new(self.registry.clone(), inner, least, Location::caller())
     }
 
     /// The same as [`acquire`](Self::acquire), which keeps the semaphore alive as well.
@@ -340,8 +320,8 @@ impl Monitored {
 impl fmt::Debug for Monitored {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Monitored")
-            .field("name", &self.shared.name)
-            .field("semaphore", &self.shared.semaphore)
+            .field("name", self.registry.name())
+            .field("semaphore", self.registry.semaphore())
             .finish_non_exhaustive()
     }
 }

@@ -142,14 +142,30 @@ struct Entries {
     by_id: BTreeMap<u64, Arc<Entry>>,
 }
 
-/// All requests of one semaphore.
-#[derive(Debug, Default)]
-pub(super) struct Registry(Mutex<Entries>);
+/// A semaphore, and all its requests.
+#[derive(Debug)]
+pub(super) struct Registry {
+    name: Cow<'static, str>,
+    semaphore: Arc<Semaphore>,
+    entries: Mutex<Entries>,
+}
 
 impl Registry {
+    pub(super) fn new(name: Cow<'static, str>, semaphore: Arc<Semaphore>) -> Self {
+        Self { name, semaphore, entries: Mutex::default() }
+    }
+
+    pub(super) fn name(&self) -> &Cow<'static, str> {
+        &self.name
+    }
+
+    pub(super) fn semaphore(&self) -> &Arc<Semaphore> {
+        &self.semaphore
+    }
+
+    /// Enters a request that the caller is about to make, or a holder.
     pub(super) fn add(
         self: &Arc<Self>,
-        semaphore: &Arc<Semaphore>,
         site: &'static Location<'static>,
         label: Option<Cow<'static, str>>,
         permits: usize,
@@ -157,8 +173,8 @@ impl Registry {
     ) -> Registered {
         let since = Instant::now();
         let progress = Mutex::new(Progress { label, permits, phase, since, waker: None });
-        let entry = Arc::new(Entry { semaphore: semaphore.clone(), site, progress });
-        let mut entries = lock(&self.0);
+        let entry = Arc::new(Entry { semaphore: self.semaphore.clone(), site, progress });
+        let mut entries = lock(&self.entries);
         let id = entries.next;
         entries.next += 1;
         entries.by_id.insert(id, entry.clone());
@@ -168,7 +184,7 @@ impl Registry {
     /// All of them, those first that asked first.
     pub(super) fn seen(&self) -> Vec<Seen> {
         let entries: Vec<_> =
-            lock(&self.0).by_id.iter().map(|(id, entry)| (*id, entry.clone())).collect();
+            lock(&self.entries).by_id.iter().map(|(id, entry)| (*id, entry.clone())).collect();
         entries.iter().map(|(id, entry)| entry.seen(*id)).collect()
     }
 }
@@ -188,14 +204,13 @@ impl Registered {
 
     /// Another entry of the same semaphore, for a part of the permits.
     pub(super) fn split(&self, permits: usize) -> Self {
-        let Entry { semaphore, site, .. } = &*self.entry;
-        self.registry.add(semaphore, site, self.entry.label(), permits, Phase::Holds)
+        self.registry.add(self.entry.site, self.entry.label(), permits, Phase::Holds)
     }
 }
 
 impl Drop for Registered {
     fn drop(&mut self) {
         // It may have the last hold of a waker: dropped without the lock.
-        let _entry = lock(&self.registry.0).by_id.remove(&self.id);
+        let _entry = lock(&self.registry.entries).by_id.remove(&self.id);
     }
 }

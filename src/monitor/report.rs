@@ -8,7 +8,7 @@ use core::fmt;
 use core::time::Duration;
 use std::time::Instant;
 
-use super::registry::{Phase, Seen};
+use super::registry::{Phase, Registry, Seen};
 use crate::status::Status;
 
 /// Somebody who holds permits, waits for them, or was granted some.
@@ -141,17 +141,18 @@ pub struct Report {
 }
 
 impl Report {
-    pub(super) fn new(name: Cow<'static, str>, status: Status, seen: &[Seen]) -> Self {
-        let now = Instant::now();
+    pub(super) fn of(registry: &Registry) -> Self {
+        let (seen, now) = (registry.seen(), Instant::now());
         let claims = |phase| {
             let of_phase = seen.iter().filter(|seen| seen.phase == phase);
             let mut claims: Vec<_> = of_phase.map(|seen| Claim::new(seen, now)).collect();
             claims.sort_by_key(|claim| core::cmp::Reverse(claim.age));
             claims
         };
-        let Status { limit, available, outstanding, debt, queued, is_closed, .. } = status;
+        let Status { limit, available, outstanding, debt, queued, is_closed, .. } =
+            registry.semaphore().status();
         Self {
-            name,
+            name: registry.name().clone(),
             limit,
             available,
             outstanding,

@@ -10,8 +10,8 @@ use std::collections::HashSet;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::{self, JoinHandle};
 
-use super::report::{Case, CaseKind, Claim};
-use super::{Monitored, Shared};
+use super::registry::Registry;
+use super::report::{Case, CaseKind, Claim, Report};
 
 /// How often it looks, at most and at least.
 const OFTEN: Duration = Duration::from_millis(10);
@@ -24,7 +24,7 @@ const SELDOM: Duration = Duration::from_millis(250);
 /// [look](Watch::check) yourself, now and then.
 pub struct Watch {
     /// Weak: it ends when the semaphore does.
-    monitored: Weak<Shared>,
+    registry: Weak<Registry>,
     threshold: Duration,
     /// What was reported and still goes on.
     reported: HashSet<(u64, CaseKind)>,
@@ -40,16 +40,14 @@ pub struct WatchThread {
 }
 
 impl Watch {
-    pub(super) fn new(monitored: &Monitored, threshold: Duration) -> Self {
-        let monitored = Arc::downgrade(&monitored.shared);
-        Self { monitored, threshold, reported: HashSet::new() }
+    pub(super) fn new(registry: &Arc<Registry>, threshold: Duration) -> Self {
+        Self { registry: Arc::downgrade(registry), threshold, reported: HashSet::new() }
     }
 
     /// Looks now, and returns what is older than the threshold and was not returned before. `None` if the semaphore
     /// is gone.
     pub fn check(&mut self) -> Option<Vec<Case>> {
-        let monitored = Monitored { shared: self.monitored.upgrade()? };
-        let report = monitored.report();
+        let report = Report::of(&*self.registry.upgrade()?);
         let is_old = |claim: &Claim| claim.age >= self.threshold;
         let mut new = Vec::new();
         let mut going_on = HashSet::new();
@@ -71,7 +69,8 @@ impl Watch {
         (self.threshold / 4).clamp(OFTEN, SELDOM)
     }
 
-    /// Looks again and again, and hands each new case to `on_case`. It ends when all handles of the semaphore are gone.
+    /// Looks again and again, and hands each new case to `on_case`. It ends when all handles, futures and
+    /// guards of the semaphore are gone.
     ///
     /// `sleep` is the timer of the executor, such as `tokio::time::sleep`. Run it as a task of its own: where one task
     /// does everything, a future that blocks it blocks the watch, too. Then use [`spawn`](Watch::spawn).

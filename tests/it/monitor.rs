@@ -128,15 +128,14 @@ fn a_watch_says_each_thing_once() {
     drop(held);
     assert_eq!(kinds(&mut now), [(CaseKind::Uncollected, 1)]);
     assert_eq!(kinds(&mut now), []);
-    let leaked = assert_ready_ok!(waiter.poll());
-    std::mem::forget(leaked);
+    let held = assert_ready_ok!(waiter.poll());
     assert_eq!(kinds(&mut now), [(CaseKind::Holder, 1)]);
     assert_eq!(kinds(&mut now), []);
     assert_eq!(kinds(&mut late), []);
-    drop(waiter);
-    // The leaked guard keeps the semaphore: it has to be lost with it.
-    drop(monitored);
-    assert!(now.check().is_none(), "the last handle is gone");
+    drop((waiter, monitored));
+    assert!(now.check().is_some(), "there is a guard");
+    drop(held);
+    assert!(now.check().is_none(), "nothing is there");
 }
 
 /// Who was refused and does not look was granted nothing.
