@@ -16,8 +16,8 @@
 //! - **Release** (the drop of a guard, `add_permits`): the permits are counted, and then they are
 //!   handed to those who wait, one after the other, until it returns. Two who overlap may each hold
 //!   up what the other has counted.
-//! - **Cancel**: what it missed is asked for no more, but for what is on its way to it; then it gives
-//!   back what it had. What is on its way keeps its place in the line until it comes there. Then
+//! - **Cancel**: what it missed is asked for no more, but for what is on its way to it; then, before it
+//!   returns, it gives back what it had, as in a release. What is on its way keeps its place in the line until it comes there. Then
 //!   whoever brought it gives it back, as in a release.
 //! - **Close**: from its point on nobody gets in, and what was counted but not handed out may or may
 //!   not come in time. When it returns, everybody has been refused who was not served.
@@ -179,6 +179,20 @@ impl State {
             }
         }
         Some(self)
+    }
+
+    /// One who leaves gives back what it had.
+    fn gives(&self) -> Vec<Self> {
+        let given = self.half.iter().filter_map(|(thread, half)| match half {
+            Half::Giving(rest) if *rest > 0 => {
+                let mut next = self.clone();
+                next.half.insert(*thread, Half::Giving(0));
+                next.balance += i64::from(*rest);
+                Some(next)
+            }
+            _ => None,
+        });
+        given.collect()
     }
 
     /// One is given back that came to a place that was left.
@@ -397,6 +411,7 @@ impl Specification for Spec {
                     if !after.contains(&state) {
                         next.extend(state.clone().deliver());
                         next.extend(state.clone().give_back());
+                        next.extend(state.gives());
                         after.insert(state);
                     }
                 }
