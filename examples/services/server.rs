@@ -23,7 +23,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, Bytes, to_bytes};
+use axum::body::{Bytes, to_bytes};
 use axum::error_handling::HandleErrorLayer;
 use axum::extract::{Path, Request, State};
 use axum::http::header::{CONNECTION, CONTENT_LENGTH, RETRY_AFTER};
@@ -44,7 +44,8 @@ const GRACE: Duration = Duration::from_secs(20);
 #[tokio::main]
 async fn main() -> Result<ExitCode, Box<dyn Error>> {
     let address = env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".to_owned());
-    let listener = TcpListener::bind(&address).await.map_err(|error| format!("{address}: {error}"))?;
+    let listener =
+        TcpListener::bind(&address).await.map_err(|error| format!("{address}: {error}"))?;
     println!("Listening on http://{}", listener.local_addr()?);
 
     let limits = Arc::new(Limits::new());
@@ -251,7 +252,9 @@ async fn upload(State(limits): State<Shared>, request: Request) -> Response {
         return StatusCode::LENGTH_REQUIRED.into_response();
     };
     match timeout(UPLOAD_TIME, to_bytes(request.into_body(), length)).await {
-        Ok(Ok(bytes)) => format!("{} bytes, checksum {:08x}\n", bytes.len(), checksum(&bytes)).into_response(),
+        Ok(Ok(bytes)) => {
+            format!("{} bytes, checksum {:08x}\n", bytes.len(), checksum(&bytes)).into_response()
+        }
         Ok(Err(error)) => (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response(),
         Err(_) => StatusCode::REQUEST_TIMEOUT.into_response(),
     }
