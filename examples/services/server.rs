@@ -13,6 +13,10 @@
 //! What cannot run at once waits in line. Where the line is full, the answer is 503 with `Retry-After`, at once.
 //! An upload takes as many permits as it has kibibytes, since it is kept in memory. Ctrl-C or SIGTERM lets what
 //! runs end, and nothing new start.
+//!
+//! An upload is not read before it has its permits. So a client should send `Expect: 100-continue`, as curl does for large ones,
+//! and not the upload itself until it is told to: an answer can be lost if a server ends a connection on
+//! which bytes still come. And a client that leaves is noticed while its upload is read, not while it waits.
 
 use std::convert::Infallible;
 use std::env;
@@ -103,7 +107,6 @@ struct Limits {
 
 /// A semaphore, and a count beside it that shows whether it holds.
 struct Limit {
-    name: &'static str,
     semaphore: Arc<Semaphore>,
     now: AtomicUsize,
     most: AtomicUsize,
@@ -112,10 +115,14 @@ struct Limit {
 
 impl Limits {
     fn new() -> Self {
+        // A limit of 0 stops pages, or all requests, and they wait. An upload that can never fit is not to wait.
+        let pages = Semaphore::builder(4).queue_limit(16).name("pages");
+        let uploads = Semaphore::builder(256).queue_limit(512).fail_oversized().name("uploads");
+        let requests = Semaphore::builder(8).queue_limit(32).name("requests");
         Self {
-            pages: Limit::new("pages", 4, 16),
-            uploads: Limit::new("uploads", 256, 512),
-            requests: Limit::new("requests", 8, 32),
+            pages: Limit::new(pages.build()),
+            uploads: Limit::new(uploads.build()),
+            requests: Limit::new(requests.build()),
         }
     }
 
@@ -139,11 +146,9 @@ impl Limits {
 }
 
 impl Limit {
-    fn new(name: &'static str, permits: usize, line: usize) -> Self {
-        let semaphore = Semaphore::builder(permits).queue_limit(line).fail_oversized().name(name);
+    fn new(semaphore: Semaphore) -> Self {
         Self {
-            name,
-            semaphore: Arc::new(semaphore.build()),
+            semaphore: Arc::new(semaphore),
             now: AtomicUsize::new(0),
             most: AtomicUsize::new(0),
             served: AtomicUsize::new(0),
@@ -280,7 +285,7 @@ async fn set_limit(
     Path(name): Path<String>,
     body: String,
 ) -> Result<String, (StatusCode, &'static str)> {
-    let limit = limits.all().into_iter().find(|limit| limit.name == name);
+    let limit = limits.all().into_iter().find(|limit| limit.semaphore.status().name == Some(&name));
     let limit = limit.ok_or((StatusCode::NOT_FOUND, "no such limit\n"))?;
     let permits = body.trim().parse().ok().filter(|permits| *permits <= Semaphore::MAX_PERMITS);
     let permits = permits.ok_or((StatusCode::BAD_REQUEST, "not a number of permits\n"))?;

@@ -268,16 +268,21 @@ async fn where_the_line_is_full_the_answer_comes_at_once() {
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_gives_up_its_place() {
+async fn a_client_that_leaves_gives_up_what_it_has() {
     let server = Server::start().await;
-    let running = server.half_an_upload(256 * KIB).await;
-    let waiting = server.waiting_upload(256 * KIB).await;
-    let mut last = server.waiting_upload(256 * KIB).await;
-    server.until(|status| status.of("uploads", "queued ") == 512).await;
-    drop(waiting);
-    server.until(|status| status.of("uploads", "queued ") == 256).await;
-    drop(running);
-    assert_eq!(last.answer().await.unwrap().status, 100);
+    drop(server.half_an_upload(256 * KIB).await);
+    server.until(|status| status.of("uploads", "outstanding ") == 0).await;
+
+    // Nothing runs until there is a permit.
+    assert_eq!(server.answer("PUT /limits/pages", "0").await.status, 200);
+    let (mut first, mut second) = (server.client().await, server.client().await);
+    first.send("GET /page", "").await.unwrap();
+    second.send("GET /page", "").await.unwrap();
+    server.until(|status| status.of("pages", "queued ") == 2).await;
+    drop(first);
+    server.until(|status| status.of("pages", "queued ") == 1).await;
+    assert_eq!(server.answer("PUT /limits/pages", "1").await.status, 200);
+    assert_eq!(second.answer().await.unwrap().status, 200);
 }
 
 #[tokio::test]

@@ -4,13 +4,11 @@
 //! cargo run --example pool
 //! ```
 //!
-//! `pool.rs` is the pool. Here, many clients share a few connections to a server that this program starts itself. The
+//! `pool.rs` is the pool, `tests.rs` tests it. Here, many clients share a few connections to a server that this program starts itself. The
 //! server hangs up again and again: the pool notices, and connects anew. When all are served, the pool is
 //! closed, and the program waits until its connections have ended.
 
 mod pool;
-#[cfg(test)]
-mod tests;
 
 use std::io;
 use std::net::SocketAddr;

@@ -4,6 +4,8 @@
 #[path = "../../../tests/it/support/watchdog.rs"]
 mod watchdog;
 
+mod pool;
+
 use std::collections::HashSet;
 use std::future::pending;
 use std::panic::AssertUnwindSafe;
@@ -13,7 +15,7 @@ use std::time::Duration;
 use tokio::task::{JoinSet, yield_now};
 use tokio::time::{Instant, timeout};
 
-use super::pool::{Manager, Pool, PoolError, Settings};
+use pool::{Manager, Pool, PoolError, Settings};
 
 /// Makes connections that are numbers, and does as it is told.
 #[derive(Clone, Default)]
