@@ -3,6 +3,7 @@
 //! ```sh
 //! cargo run --features tower --example server              # on http://127.0.0.1:8080
 //! cargo run --features tower --example server 127.0.0.1:0  # on a free port, which it prints
+//! cargo run --features tower --example server 127.0.0.1:0 5  # may take 5 seconds to shut down
 //!
 //! curl http://127.0.0.1:8080/page
 //! curl --data-binary @Cargo.lock http://127.0.0.1:8080/upload
@@ -21,6 +22,8 @@
 use std::convert::Infallible;
 use std::env;
 use std::error::Error;
+use std::io;
+use std::pin::pin;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -42,14 +45,17 @@ use tokio::time::{sleep, timeout};
 const KIB: usize = 1024;
 /// How long a client may take to send its upload: it keeps permits meanwhile.
 const UPLOAD_TIME: Duration = Duration::from_secs(30);
-/// How long what runs may take to end, once the shutdown has begun.
-const GRACE: Duration = Duration::from_secs(20);
+/// How many seconds what runs may take to end, once the shutdown has begun.
+const GRACE: u64 = 20;
 
 #[tokio::main]
 async fn main() -> Result<ExitCode, Box<dyn Error>> {
-    let address = env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".to_owned());
+    let mut arguments = env::args().skip(1);
+    let address = arguments.next().unwrap_or_else(|| "127.0.0.1:8080".to_owned());
+    let grace = arguments.next().map_or(Ok(GRACE), |seconds| seconds.parse())?;
     let listener =
         TcpListener::bind(&address).await.map_err(|error| format!("{address}: {error}"))?;
+    let stop = stop_signal()?;
     println!("Listening on http://{}", listener.local_addr()?);
 
     let limits = Arc::new(Limits::new());
@@ -57,20 +63,23 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
     // more than a connection that breaks.
     let drained = limits.clone().drained();
     let serving = axum::serve(listener, app(&limits)).with_graceful_shutdown(drained);
-    let mut serving = tokio::spawn(serving.into_future());
+    let mut serving = pin!(serving.into_future());
 
     tokio::select! {
-        ended = &mut serving => ended??,
-        asked = asked_to_stop() => asked?,
+        ended = &mut serving => {
+            ended?;
+            return Err("the server has ended by itself".into());
+        }
+        () = stop => {}
     }
     println!("Shutting down: nothing new is started.");
     limits.close();
-    let in_time = timeout(GRACE, serving).await;
+    let in_time = timeout(Duration::from_secs(grace), serving).await;
     for limit in limits.all() {
         println!("{}", limit.line());
     }
     match in_time {
-        Ok(ended) => ended??,
+        Ok(ended) => ended?,
         Err(_) => {
             println!("Time is up: stopping what still runs.");
             return Ok(ExitCode::FAILURE);
@@ -80,19 +89,28 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Waits for Ctrl-C, or for what a supervisor sends to end a service.
-async fn asked_to_stop() -> std::io::Result<()> {
+/// Is ready at Ctrl-C, or at what a supervisor sends to end a service. From this call on, neither ends the
+/// program by itself.
+fn stop_signal() -> io::Result<impl Future<Output = ()>> {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};
+        let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
-        tokio::select! {
-            pressed = tokio::signal::ctrl_c() => pressed,
-            _ = terminate.recv() => Ok(()),
-        }
+        Ok(async move {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        })
     }
-    #[cfg(not(unix))]
-    tokio::signal::ctrl_c().await
+    #[cfg(windows)]
+    {
+        let mut interrupt = tokio::signal::windows::ctrl_c()?;
+        Ok(async move {
+            interrupt.recv().await;
+        })
+    }
 }
 
 // The limits.

@@ -5,6 +5,7 @@ mod http;
 use std::io;
 use std::net::SocketAddr;
 
+use futures::future::join_all;
 use tokio::process::Child;
 use tokio::task::JoinSet;
 
@@ -23,8 +24,12 @@ struct Server {
 
 impl Server {
     async fn start() -> Self {
+        Self::start_with(&["127.0.0.1:0"]).await
+    }
+
+    async fn start_with(options: &[&str]) -> Self {
         watch();
-        let mut program = program::start("server", ["127.0.0.1:0"]);
+        let mut program = program::start("server", options);
         let mut output = program::output_of(&mut program);
         let line = program::lines_until(&mut output, "Listening on http://").await;
         let address = line.trim().rsplit('/').next().expect("it tells its address");
@@ -257,11 +262,13 @@ async fn where_the_line_is_full_the_answer_comes_at_once() {
         let answer = client.answer().await.unwrap();
         assert_eq!((answer.status, answer.body.starts_with("65536 bytes, ")), (200, true));
     }
-    for mut client in waiting {
+    // At the same time: nobody knows in which order they have come to the server.
+    let waiting = waiting.into_iter().map(async |mut client| {
         assert_eq!(client.answer().await.unwrap().status, 100);
         client.body(&[b'x'; 64 * KIB]).await.unwrap();
         assert_eq!(client.answer().await.unwrap().status, 200);
-    }
+    });
+    join_all(waiting).await;
     let status = server.until(|status| status.of("uploads", "outstanding ") == 0).await;
     assert_eq!(status.of("uploads", " at most"), 256, "{status:?}");
     assert_eq!(status.of("uploads", " served"), 12, "{status:?}");
@@ -348,6 +355,25 @@ async fn ctrl_c_lets_what_runs_end() {
 #[tokio::test]
 async fn sigterm_lets_what_runs_end() {
     shut_down(program::terminate).await;
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn what_takes_too_long_is_stopped() {
+    let mut server = Server::start_with(&["127.0.0.1:0", "0"]).await;
+    let mut running = server.half_an_upload(64 * KIB).await;
+    program::terminate(&server.program);
+    let end = Status(program::lines_until(&mut server.output, "Time is up").await);
+    assert_eq!(end.of("uploads", "outstanding "), 64, "{end:?}");
+    assert_eq!(program::exit_code(&mut server.program).await, Some(1));
+    assert!(is_over(&running.answer().await.expect_err("the server has gone")));
+}
+
+#[tokio::test]
+async fn an_address_that_is_none_is_an_error() {
+    let output = program::run("server", ["nowhere"]).await;
+    assert_eq!(output.status.code(), Some(1));
+    assert!(program::text(&output.stderr).starts_with("Error: \"nowhere: "), "{output:?}");
 }
 
 #[cfg(unix)]

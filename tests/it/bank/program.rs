@@ -44,7 +44,7 @@ pub(crate) fn start(name: &str, options: impl IntoIterator<Item: AsRef<OsStr>>) 
 }
 
 /// Runs an example to its end.
-pub(super) async fn run(name: &str, options: impl IntoIterator<Item: AsRef<OsStr>>) -> Output {
+pub(crate) async fn run(name: &str, options: impl IntoIterator<Item: AsRef<OsStr>>) -> Output {
     to_the_end(start(name, options)).await
 }
 
@@ -105,6 +105,6 @@ fn send(program: &Child, signal: rustix::process::Signal) {
     kill_process(id, signal).expect("the program takes signals");
 }
 
-pub(super) fn text(output: &[u8]) -> &str {
+pub(crate) fn text(output: &[u8]) -> &str {
     std::str::from_utf8(output).expect("the output is text")
 }
