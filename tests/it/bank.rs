@@ -1,6 +1,6 @@
 //! The example programs, run as programs: what they print, how they end, what they leave behind.
 
-mod program;
+pub(crate) mod program;
 mod story;
 
 use std::fs;
@@ -344,4 +344,14 @@ async fn buffers_stay_within_a_budget() {
     let result = text(&output.stdout);
     assert_eq!(result.matches("had a buffer of").count(), 24, "{result}");
     assert!(result.contains("A file of 64 MiB was refused"), "{result}");
+}
+
+#[tokio::test]
+async fn connections_are_checked_and_shared() {
+    let output = run("pool", NO_OPTIONS).await;
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let result = text(&output.stdout);
+    assert!(result.contains("240 questions were answered"), "{result}");
+    assert!(result.contains("is told: semaphore `connections` closed."), "{result}");
+    assert!(result.ends_with("were open at once; 4 were allowed.\n"), "{result}");
 }

@@ -39,6 +39,8 @@ mod readme;
 mod reentrancy;
 mod regressions;
 mod run;
+#[cfg(feature = "tower")]
+mod server;
 mod status;
 mod stress;
 mod tidy;
