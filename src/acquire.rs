@@ -2,11 +2,11 @@
 
 mod enqueue;
 
+use alloc::sync::Arc;
 use core::fmt;
 use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
-use std::sync::Arc;
 
 use crate::core::request::Request;
 use crate::error::{AcquireError, Reason};

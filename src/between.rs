@@ -1,11 +1,11 @@
 //! Acquiring as many permits as there are.
 
+use alloc::sync::Arc;
 use core::fmt;
 use core::future::Future;
 use core::ops::RangeInclusive;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
-use std::sync::Arc;
 
 use crate::acquire::refused;
 use crate::core::request::between::Between;

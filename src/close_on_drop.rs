@@ -1,7 +1,7 @@
 //! Guards that close the semaphore.
 
+use alloc::sync::Arc;
 use core::mem;
-use std::sync::Arc;
 
 use crate::semaphore::Semaphore;
 

@@ -1,10 +1,10 @@
 //! Waiting until all permits are back.
 
+use alloc::sync::Arc;
 use core::fmt;
 use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll};
-use std::sync::Arc;
 
 use crate::core::drain::Drain;
 use crate::semaphore::Semaphore;

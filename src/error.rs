@@ -1,8 +1,8 @@
 //! The errors of acquiring.
 
+use alloc::boxed::Box;
 use core::error::Error;
 use core::fmt;
-use std::boxed::Box;
 
 /// Why a request was refused.
 ///

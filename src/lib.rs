@@ -29,6 +29,7 @@
 //!   merged, split and forgotten.
 //! - [`Acquire`] and [`AcquireOwned`] are the futures. They can be stored without a box, and moved while they wait. With
 //!   [`enqueue`](Acquire::enqueue) one takes its place before it is polled.
+//! - [`PermitIn`] and [`AcquireIn`] keep alive what the semaphore is a part of, such as a pool.
 //! - [`AcquireBetween`] takes as many permits as there are, and [`Run`] runs a future under permits.
 //! - [`Drained`] waits until the semaphore is closed and all permits are back.
 //! - [`CloseOnDrop`] closes the semaphore when its owner is gone.
@@ -43,25 +44,37 @@
 //!
 //! # Features
 //!
-//! - `tokio`, on by default: acquiring takes part in the cooperative budget of tokio's tasks, and `blocking_*` panics on
-//!   a thread that drives a tokio runtime. Other executors need neither: `default-features = false`.
+//! - `std`, on by default: the `blocking_*` methods, and panics of wakers that come out after everything else was done.
+//!   Without it the crate needs `alloc` only, and a waker that panics ends the process.
+//! - `tokio`, on by default, with `std`: acquiring takes part in the cooperative budget of tokio's tasks, and `blocking_*`
+//!   panics on a thread that drives a tokio runtime. Other executors need neither:
+//!   `default-features = false, features = ["std"]`.
+//! - `portable-atomic`: for targets without 64-bit atomics, by the crate of that name.
 //! - `stream`: [`PollSemaphore`] implements `futures_core::Stream`.
 //! - `futures`: `LimitedStreamExt` runs a function on the items of a stream under permits. It includes `stream`.
 //! - `tower`: the module `tower`, a layer that limits how many calls of a service run at a time, in the order in which
 //!   they were made.
 
+#![cfg_attr(not(any(test, feature = "std")), no_std)]
+
+extern crate alloc;
+
 mod acquire;
+mod acquire_in;
 mod between;
+#[cfg(any(test, feature = "std"))]
 mod blocking;
 mod builder;
 mod close_on_drop;
 mod core;
 mod drained;
 mod error;
+mod handle;
 mod limit;
 mod line;
 #[cfg(feature = "futures")]
 mod map_limited;
+mod panic;
 mod permit;
 mod poll_semaphore;
 mod run;
@@ -74,7 +87,9 @@ mod try_acquire;
 mod wakes;
 
 pub use self::acquire::{Acquire, AcquireOwned};
+pub use self::acquire_in::AcquireIn;
 pub use self::between::{AcquireBetween, AcquireBetweenOwned};
+#[cfg(any(test, feature = "std"))]
 pub use self::blocking::timeout::AcquireTimeoutError;
 pub use self::builder::Builder;
 pub use self::close_on_drop::{CloseOnDrop, CloseOnDropOwned};
@@ -82,7 +97,7 @@ pub use self::drained::{Drained, DrainedOwned};
 pub use self::error::{AcquireError, TooManyPermitsError, TryAcquireError};
 #[cfg(feature = "futures")]
 pub use self::map_limited::{LimitedStreamExt, MapLimited};
-pub use self::permit::{OwnedSemaphorePermit, SemaphorePermit};
+pub use self::permit::{OwnedSemaphorePermit, PermitIn, SemaphorePermit};
 pub use self::poll_semaphore::PollSemaphore;
 pub use self::run::Run;
 pub use self::semaphore::Semaphore;

@@ -1,6 +1,6 @@
 //! How many permits exist, and how that is changed.
 
-use std::sync::Arc;
+use alloc::sync::Arc;
 
 use crate::core::balance::check_permits;
 use crate::error::TooManyPermitsError;

@@ -1,10 +1,10 @@
 //! Running a function on the items of a stream, under permits.
 
+use alloc::collections::VecDeque;
 use core::fmt;
 use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
-use std::collections::VecDeque;
 
 use futures_core::stream::{FusedStream, Stream};
 use futures_util::stream::FuturesUnordered;

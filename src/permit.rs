@@ -1,8 +1,9 @@
 //! The guards; dropping one releases.
 
-use core::{mem, ptr};
-use std::sync::Arc;
+use alloc::sync::Arc;
+use core::{fmt, mem, ptr};
 
+use crate::handle::Handle;
 use crate::semaphore::Semaphore;
 
 /// Permits of a semaphore, given back when dropped.
@@ -68,19 +69,55 @@ pub struct OwnedSemaphorePermit {
     permits: usize,
 }
 
-/// Both guards are the same but for what they hold the semaphore by.
+/// Permits of a semaphore that is a part of something shared, given back when dropped.
+///
+/// Made by [`Semaphore::acquire_in`], [`Semaphore::try_acquire_in`] and the like. It keeps the owner of
+/// the semaphore alive, so it can move into a spawned task. It never has more than
+/// [`Semaphore::MAX_PERMITS`] permits. Dropping it never blocks.
+///
+/// # Panics
+///
+/// Dropping it wakes the waiters that are granted its permits. If one of their wakers panics, all others
+/// are woken nevertheless, all permits are accounted for, and then the panic comes out; it is swallowed if the
+/// thread was panicking already.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::Arc;
+/// use semafair::{PermitIn, Semaphore};
+///
+/// struct Server {
+///     slots: Semaphore,
+/// }
+///
+/// impl AsRef<Semaphore> for Server {
+///     fn as_ref(&self) -> &Semaphore {
+///         &self.slots
+///     }
+/// }
+///
+/// let server = Arc::new(Server { slots: Semaphore::new(2) });
+/// let slot: PermitIn<Server> = Semaphore::try_acquire_in(server.clone()).unwrap();
+/// assert_eq!(slot.owner().slots.available_permits(), 1);
+/// drop(slot);
+/// assert_eq!(server.slots.available_permits(), 2);
+/// ```
+#[must_use = "the permits are given back at once if this is dropped"]
+#[clippy::has_significant_drop]
+pub struct PermitIn<T: ?Sized> {
+    semaphore: Handle<T>,
+    permits: usize,
+}
+
+/// All guards are the same but for what they hold the semaphore by.
 macro_rules! guard {
-    ([$($a:lifetime)?] $guard:ty, $holder:ty) => {
-        impl$(<$a>)? $guard {
+    ([$($generics:tt)*] $guard:ty, $holder:ty) => {
+        impl<$($generics)*> $guard {
             /// Of permits that were taken from the semaphore for it.
             #[inline]
             pub(crate) fn new(semaphore: $holder, permits: u32) -> Self {
                 Self { semaphore, permits: permits as usize }
-            }
-
-            /// The same, of so many that a request could not ask for them.
-            pub(crate) fn with_permits(semaphore: $holder, permits: usize) -> Self {
-                Self { semaphore, permits }
             }
 
             /// Drops the guard without giving its permits back: the semaphore has fewer from now on.
@@ -188,7 +225,7 @@ macro_rules! guard {
             }
         }
 
-        impl$(<$a>)? Drop for $guard {
+        impl<$($generics)*> Drop for $guard {
             #[inline]
             fn drop(&mut self) {
                 let permits = mem::take(&mut self.permits);
@@ -202,8 +239,14 @@ macro_rules! guard {
 
 guard!(['a] SemaphorePermit<'a>, &'a Semaphore);
 guard!([] OwnedSemaphorePermit, Arc<Semaphore>);
+guard!([T: ?Sized] PermitIn<T>, Handle<T>);
 
-impl SemaphorePermit<'_> {
+impl<'a> SemaphorePermit<'a> {
+    /// Of so many that a request could not ask for them.
+    pub(crate) const fn with_permits(semaphore: &'a Semaphore, permits: usize) -> Self {
+        Self { semaphore, permits }
+    }
+
     /// Returns the semaphore to which the permits go back.
     ///
     /// # Examples
@@ -222,6 +265,11 @@ impl SemaphorePermit<'_> {
 }
 
 impl OwnedSemaphorePermit {
+    /// Of so many that a request could not ask for them.
+    pub(crate) const fn with_permits(semaphore: Arc<Semaphore>, permits: usize) -> Self {
+        Self { semaphore, permits }
+    }
+
     /// Returns the semaphore to which the permits go back.
     ///
     /// # Examples
@@ -239,5 +287,29 @@ impl OwnedSemaphorePermit {
     #[must_use]
     pub const fn semaphore(&self) -> &Arc<Semaphore> {
         &self.semaphore
+    }
+}
+
+impl<T: ?Sized> PermitIn<T> {
+    /// Returns the semaphore to which the permits go back.
+    #[must_use]
+    pub fn semaphore(&self) -> &Semaphore {
+        &self.semaphore
+    }
+
+    /// Returns what the semaphore is a part of.
+    #[must_use]
+    pub const fn owner(&self) -> &Arc<T> {
+        self.semaphore.owner()
+    }
+}
+
+// Not derived, as the owner need not be `Debug`.
+impl<T: ?Sized> fmt::Debug for PermitIn<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PermitIn")
+            .field("semaphore", &self.semaphore)
+            .field("permits", &self.permits)
+            .finish()
     }
 }

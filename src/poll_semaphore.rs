@@ -1,10 +1,10 @@
 //! A semaphore to be polled by hand, for those who write futures and services themselves.
 
+use alloc::sync::Arc;
 use core::fmt;
 use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
-use std::sync::Arc;
 
 use crate::acquire::AcquireOwned;
 use crate::permit::OwnedSemaphorePermit;

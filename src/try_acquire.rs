@@ -1,6 +1,6 @@
 //! Acquiring without waiting.
 
-use std::sync::Arc;
+use alloc::sync::Arc;
 
 use crate::core::balance::{Snapshot, check_permits};
 use crate::error::TryAcquireError;
@@ -139,7 +139,7 @@ impl Semaphore {
 
     #[inline]
     #[track_caller]
-    fn try_take(&self, n: u32) -> Result<(), TryAcquireError> {
+    pub(crate) fn try_take(&self, n: u32) -> Result<(), TryAcquireError> {
         check_permits(n as usize);
         self.core.balance.try_take(n).map_err(|seen| self.try_failed(seen))
     }

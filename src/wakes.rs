@@ -1,12 +1,10 @@
 //! User code that an operation owes: wakers to wake or to drop, when nothing is held.
 
-use core::any::Any;
 use core::task::Waker;
-use std::boxed::Box;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use arrayvec::ArrayVec;
 
+use crate::panic::{Panic, catch};
 use crate::sync::probe::BATCH;
 
 /// Wakers to wake, which are woken when this is dropped. [`waking`] makes it.
@@ -16,7 +14,7 @@ use crate::sync::probe::BATCH;
 #[derive(Debug, Default)]
 pub(crate) struct Wakes {
     batch: ArrayVec<Waker, BATCH>,
-    panic: Option<Box<dyn Any + Send>>,
+    panic: Option<Panic>,
 }
 
 /// Does `work`, and then wakes all wakers that it has collected.
@@ -60,14 +58,11 @@ impl Wakes {
 }
 
 /// Runs user code, and keeps its panic if it is the first.
-///
-/// What user code leaves behind when it panics is its own: nothing of ours was lent to it.
-fn keep_first(first: &mut Option<Box<dyn Any + Send>>, user_code: impl FnOnce()) {
-    if let Err(panic) = catch_unwind(AssertUnwindSafe(user_code)) {
+fn keep_first(first: &mut Option<Panic>, user_code: impl FnOnce()) {
+    if let Err(panic) = catch(user_code) {
         match first {
             None => *first = Some(panic),
-            // Dropping the payload may panic as well, so it is leaked.
-            Some(_) => core::mem::forget(panic),
+            Some(_) => panic.swallow(),
         }
     }
 }
@@ -76,7 +71,7 @@ impl Drop for Wakes {
     fn drop(&mut self) {
         self.wake();
         if let Some(panic) = self.panic.take() {
-            pass_on(panic);
+            panic.pass_on();
         }
     }
 }
@@ -84,17 +79,7 @@ impl Drop for Wakes {
 /// Runs the only user code that an operation owes, such as the wake of one waiter.
 #[inline]
 pub(crate) fn run_one(user_code: impl FnOnce()) {
-    if let Err(panic) = catch_unwind(AssertUnwindSafe(user_code)) {
-        pass_on(panic);
-    }
-}
-
-#[cold]
-fn pass_on(panic: Box<dyn Any + Send>) {
-    if std::thread::panicking() {
-        // A second panic would abort. The panic hook has reported this one.
-        core::mem::forget(panic);
-    } else {
-        resume_unwind(panic);
+    if let Err(panic) = catch(user_code) {
+        panic.pass_on();
     }
 }

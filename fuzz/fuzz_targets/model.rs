@@ -16,26 +16,27 @@ use std::fmt;
 use driver::{Op, run};
 use libfuzzer_sys::arbitrary::{Arbitrary, Result, Unstructured};
 use libfuzzer_sys::fuzz_target;
+use plain::Setup;
 
-/// One byte for the permits, and then two for each step.
+/// One byte for how it is made, and then two for each step.
 struct Program {
-    permits: u8,
+    setup: Setup,
     steps: Vec<Op>,
 }
 
 impl<'a> Arbitrary<'a> for Program {
     fn arbitrary(bytes: &mut Unstructured<'a>) -> Result<Self> {
-        let permits = u8::arbitrary(bytes)? % 8;
+        let setup = u8::arbitrary(bytes)?.into();
         let (steps, _) = bytes.bytes(bytes.len())?.as_chunks();
-        Ok(Self { permits, steps: steps.iter().copied().map(Op::from).collect() })
+        Ok(Self { setup, steps: steps.iter().copied().map(Op::from).collect() })
     }
 }
 
 /// As the tests print it, to be pasted there.
 impl fmt::Debug for Program {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "run({}, &{:?})", self.permits, self.steps)
+        write!(f, "run({:?}, &{:?})", self.setup, self.steps)
     }
 }
 
-fuzz_target!(|program: Program| run(program.permits, &program.steps));
+fuzz_target!(|program: Program| run(program.setup, &program.steps));

@@ -3,9 +3,9 @@
 #![expect(unsafe_code, reason = "follows and frees the box")]
 #![expect(clippy::disallowed_methods, reason = "takes back the box that it made")]
 
+use alloc::boxed::Box;
 use core::marker::PhantomData;
 use core::ptr;
-use std::boxed::Box;
 
 use super::{AcqRel, Acquire, AtomicU64, Relaxed, const_fn};
 

@@ -8,7 +8,12 @@ pub(crate) mod seeded;
 
 pub(crate) use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 #[cfg(not(test))]
-pub(crate) use core::sync::atomic::{AtomicBool, AtomicI64, AtomicPtr, AtomicU32, AtomicU64};
+pub(crate) use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32};
+#[cfg(not(any(test, feature = "portable-atomic")))]
+pub(crate) use core::sync::atomic::{AtomicI64, AtomicU64};
+// The same where the target has them.
+#[cfg(all(not(test), feature = "portable-atomic"))]
+pub(crate) use portable_atomic::{AtomicI64, AtomicU64};
 // Explores all interleavings of a few threads, and what the memory model lets them see.
 #[cfg(all(test, semafair_loom))]
 pub(crate) use loom::sync::atomic::{AtomicBool, AtomicI64, AtomicPtr, AtomicU32, AtomicU64};
@@ -19,6 +24,9 @@ pub(crate) use shuttle::sync::atomic::{AtomicBool, AtomicI64, AtomicPtr, AtomicU
 // `core`'s, before each of which a thread can be stopped.
 #[cfg(all(test, not(any(semafair_loom, semafair_shuttle))))]
 pub(crate) use self::probe::steps::{AtomicBool, AtomicI64, AtomicPtr, AtomicU32, AtomicU64};
+
+#[cfg(not(any(target_has_atomic = "64", feature = "portable-atomic")))]
+compile_error!("this target has no 64-bit atomics: semafair needs its feature `portable-atomic`");
 
 /// Stands between the write and the read of each Dekker pair (see `line/README.md`).
 ///

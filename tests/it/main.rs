@@ -5,6 +5,7 @@
 
 mod support;
 
+mod acquire_in;
 mod bank;
 mod between;
 mod blocking;
@@ -17,6 +18,7 @@ mod close_on_drop;
 mod drained;
 mod enqueue;
 mod errors;
+mod executors;
 mod fairness;
 mod futures;
 mod histories;

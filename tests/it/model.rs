@@ -19,6 +19,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner
 use crate::support::seed;
 use crate::support::watchdog::times;
 use driver::{Op, run};
+use plain::Setup;
 
 /// Any step.
 fn step() -> impl Strategy<Value = Op> {
@@ -46,16 +47,16 @@ fn check(cases: usize, programs: impl Strategy<Value = Vec<Op>>) {
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
     let mut runner = TestRunner::new_with_rng(config, rng);
     let result = quietly(|| {
-        runner.run(&(0..8_u8, programs), |(permits, program)| {
-            run(permits, &program);
+        runner.run(&(any::<u8>().prop_map(Setup::from), programs), |(setup, program)| {
+            run(setup, &program);
             Ok(())
         })
     });
     match result {
         Ok(()) => {}
-        Err(TestError::Fail(reason, (permits, program))) => {
-            println!("This fails: {{ use Op::*; run({permits}, &{program:?}) }}");
-            run(permits, &program);
+        Err(TestError::Fail(reason, (setup, program))) => {
+            println!("This fails: {{ use Op::*; run({setup:?}, &{program:?}) }}");
+            run(setup, &program);
             panic!("it failed before: {reason}");
         }
         Err(error) => panic!("{error}"),

@@ -9,7 +9,7 @@ use source::{Source, word_at, words};
 
 /// The storeys, from the top. A file imports only from storeys below its own; `lib` may name all.
 /// A folder's `mod.rs` goes by the name of the folder.
-const STOREYS: [&str; 58] = [
+const STOREYS: [&str; 61] = [
     "lib",
     "tower",
     "tower/layer",
@@ -26,6 +26,7 @@ const STOREYS: [&str; 58] = [
     "close_on_drop",
     "drained",
     "between",
+    "acquire_in",
     "acquire/enqueue",
     "acquire",
     "try_acquire",
@@ -33,6 +34,7 @@ const STOREYS: [&str; 58] = [
     "permit",
     "builder",
     "status",
+    "handle",
     "semaphore",
     "core/request/between",
     "core/request/enqueue",
@@ -64,6 +66,7 @@ const STOREYS: [&str; 58] = [
     "line/cell/slot",
     "line/cell/state",
     "wakes",
+    "panic",
     "sync/lazy_box",
     "sync",
     "sync/seeded",
@@ -71,7 +74,8 @@ const STOREYS: [&str; 58] = [
 ];
 
 /// The only files in which the word `unsafe` may stand.
-const UNSAFE: [&str; 8] = [
+const UNSAFE: [&str; 9] = [
+    "handle",
     "core/settings",
     "line/cell",
     "line/cell/slot",

@@ -13,8 +13,8 @@
 #![expect(unsafe_code, reason = "follows protected pointers, and frees")]
 #![expect(clippy::disallowed_methods, reason = "takes back the blocks of slots that it made")]
 
+use alloc::boxed::Box;
 use core::ptr::{self, NonNull};
-use std::boxed::Box;
 
 use super::pool::{allocate, free};
 use crate::line::position::Tail;

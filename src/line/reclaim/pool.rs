@@ -3,10 +3,10 @@
 #![expect(unsafe_code, reason = "allocates and frees")]
 #![expect(clippy::disallowed_methods, reason = "frees the blocks that it allocated")]
 
+use alloc::alloc::{alloc, dealloc, handle_alloc_error};
 use core::alloc::Layout;
 use core::mem::{ManuallyDrop, MaybeUninit};
 use core::ptr::NonNull;
-use std::alloc::{alloc, dealloc, handle_alloc_error};
 
 use crate::line::cell::Cell;
 use crate::line::position::ALIGN;

@@ -10,7 +10,7 @@ use semafair::{
     Acquire, AcquireBetween, AcquireError, Semaphore, SemaphorePermit, TryAcquireError,
 };
 
-use super::plain::{Answer, Model};
+use super::plain::{Answer, Model, Setup};
 use crate::support::wakes::Wakes;
 
 /// A step. Which waiter or permit it means is counted round and round among those that there are;
@@ -44,6 +44,10 @@ pub(crate) enum Op {
     /// `add_permits`
     Add(u8),
     /// `forget_permits`
+    ForgetFree(u8),
+    /// `set_limit`
+    SetLimit(u8),
+    /// `reduce_permits`
     Reduce(u8),
     /// `close`
     Close,
@@ -70,17 +74,26 @@ impl From<[u8; 2]> for Op {
             192..200 => Self::Merge(n / 16, n % 16),
             200..217 => Self::Try(n % 5),
             217..225 => Self::TryBetween(n % 5, 1 + n / 5 % 4),
-            225..240 => Self::Add(n % 5),
-            240..Self::CLOSE => Self::Reduce(n % 4),
+            225..236 => Self::Add(n % 5),
+            236..241 => Self::ForgetFree(n % 4),
+            241..248 => Self::SetLimit(n % 8),
+            248..Self::CLOSE => Self::Reduce(n % 4),
             Self::CLOSE.. => Self::Close,
         }
     }
 }
 
-/// Runs `program` on a semaphore of so many permits.
-pub(crate) fn run(permits: u8, program: &[Op]) {
-    let sem = Semaphore::new(permits.into());
-    let mut run = Run::new(&sem);
+/// Runs `program` on a semaphore that was made so.
+pub(crate) fn run(setup: Setup, program: &[Op]) {
+    let mut builder = Semaphore::builder(setup.permits.into());
+    if let Some(bound) = setup.bound {
+        builder = builder.queue_limit(bound.into());
+    }
+    if setup.fail_oversized {
+        builder = builder.fail_oversized();
+    }
+    let sem = builder.build();
+    let mut run = Run::new(&sem, setup);
     for (i, &op) in program.iter().enumerate() {
         run.step(op);
         run.check(&format!("after step {i}, {op:?}"));
@@ -149,8 +162,8 @@ fn nth(i: u8, len: usize) -> Option<usize> {
 }
 
 impl<'a> Run<'a> {
-    fn new(sem: &'a Semaphore) -> Self {
-        let model = Model::new(sem.available_permits());
+    fn new(sem: &'a Semaphore, setup: Setup) -> Self {
+        let model = Model::new(setup);
         Self { sem, model, waiters: Vec::new(), permits: Vec::new(), names: 0 }
     }
 
@@ -168,12 +181,13 @@ impl<'a> Run<'a> {
             }
             Op::Release(i) => {
                 if let Some(permit) = self.permit(i) {
-                    self.model.add(permit.num_permits());
+                    self.model.give(permit.num_permits());
                     drop(permit);
                 }
             }
             Op::Forget(i) => {
                 if let Some(permit) = self.permit(i) {
+                    self.model.forget(permit.num_permits());
                     permit.forget();
                 }
             }
@@ -190,10 +204,18 @@ impl<'a> Run<'a> {
             }
             Op::Add(n) => {
                 self.sem.add_permits(n.into());
-                self.model.add(n.into());
+                self.model.set_limit(self.model.limit + usize::from(n));
+            }
+            Op::ForgetFree(n) => {
+                assert_eq!(self.sem.forget_permits(n.into()), self.model.forget_free(n.into()));
+            }
+            Op::SetLimit(n) => {
+                assert_eq!(self.sem.set_limit(n.into()), self.model.set_limit(n.into()));
             }
             Op::Reduce(n) => {
-                assert_eq!(self.sem.forget_permits(n.into()), self.model.forget(n.into()));
+                let gone = self.model.limit.min(n.into());
+                assert_eq!(self.sem.reduce_permits(n.into()), gone);
+                self.model.set_limit(self.model.limit - gone);
             }
             Op::Close => {
                 self.sem.close();
@@ -221,8 +243,8 @@ impl<'a> Run<'a> {
         }
         assert!(!waiter.is_queued());
         waiter.enqueue();
-        if expected == Answer::Granted {
-            self.model.keep(name);
+        if !matches!(expected, Answer::Waits | Answer::Closed) {
+            self.model.keep(name, expected);
         }
         self.waiters.push(waiter);
     }
@@ -251,6 +273,8 @@ impl<'a> Run<'a> {
         let answer = match &poll {
             Poll::Pending => Answer::Waits,
             Poll::Ready(Ok(_)) => Answer::Granted,
+            Poll::Ready(Err(error)) if error.is_queue_full() => Answer::QueueFull,
+            Poll::Ready(Err(error)) if error.is_oversized() => Answer::Oversized,
             Poll::Ready(Err(_)) => Answer::Closed,
         };
         assert_eq!(answer, expected, "number {} is polled", waiter.name);
@@ -317,8 +341,17 @@ impl<'a> Run<'a> {
 
     /// Looks at everything.
     fn check(&self, when: &str) {
-        assert_eq!(self.sem.available_permits(), self.model.free, "free {when}");
+        let status = self.sem.status();
+        let (free, limit) = (self.model.free(), self.model.limit);
+        let outstanding = self.model.outstanding;
+        assert_eq!((self.sem.available_permits(), status.available), (free, free), "free {when}");
+        assert_eq!((self.sem.limit(), status.limit), (limit, limit), "limit {when}");
+        assert_eq!(self.sem.outstanding(), outstanding, "outstanding {when}");
+        assert_eq!(status.outstanding, outstanding, "outstanding, in the status, {when}");
+        assert_eq!(status.debt, self.model.debt(), "debt {when}");
+        assert_eq!(status.queued, self.model.queued(), "queued {when}");
         assert_eq!(self.sem.is_closed(), self.model.closed, "closed {when}");
+        assert_eq!(status.is_closed, self.model.closed, "closed, in the status, {when}");
         for waiter in &self.waiters {
             let Waiter { name, wakes, was_polled, .. } = waiter;
             let woken = self.model.woken(*name);
@@ -338,11 +371,11 @@ impl<'a> Run<'a> {
             self.check("when those who wait leave");
         }
         for permit in self.permits.drain(..) {
-            self.model.add(permit.num_permits());
+            self.model.give(permit.num_permits());
         }
         self.check("at the end");
         if !self.model.closed {
-            let more = u32::try_from(self.model.free + 1).expect("programs add little");
+            let more = u32::try_from(self.model.free() + 1).expect("programs add little");
             self.ask(more, 0, false);
             self.check("when more is asked for than there is");
             self.step(Op::Add(1));
