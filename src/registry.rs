@@ -21,7 +21,7 @@ use core::borrow::Borrow;
 use core::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher};
 use core::ptr;
 
-use papaya::{Compute, HashMap, Operation};
+use papaya::{Compute, HashMap, Operation, ResizeMode};
 
 /// The entries that are in use.
 pub(crate) struct Registry<K, V, S> {
@@ -57,7 +57,10 @@ impl<E> Bucket<E> {
 
 impl<K, V, S> Registry<K, V, S> {
     pub(crate) fn new(hasher: S) -> Self {
-        Self { buckets: HashMap::with_hasher(BuildHasherDefault::default()), hasher }
+        // Not the incremental mode: there, `compute` does not help with the copying, so that a map in which keys come and go
+        // by it gets a longer and longer chain of tables (papaya 0.2.5). The test of memory would hang.
+        let buckets = HashMap::builder().hasher(BuildHasherDefault::default());
+        Self { buckets: buckets.resize_mode(ResizeMode::Blocking).build(), hasher }
     }
 
     /// The entries that are in use. One that comes or goes meanwhile may be among them or not.

@@ -10,7 +10,7 @@ use crate::core::budget;
 use crate::error::{AcquireError, Reason};
 use crate::partitioned::permit::PartitionedPermit;
 use crate::partitioned::pool::Asked;
-use crate::partitioned::tenant::TenantEntry;
+use crate::partitioned::tenant::{Tenant, TenantEntry};
 use crate::partitioned::turns::{Outcome, Ticket};
 
 /// Waits for permits of a [`PartitionedSemaphore`](crate::PartitionedSemaphore), in the line of its key.
@@ -30,7 +30,8 @@ use crate::partitioned::turns::{Outcome, Ticket};
 /// others are woken nevertheless, no permit is lost, and then the panic comes out.
 #[must_use = "futures do nothing unless polled"]
 pub struct PartitionedAcquire<K> {
-    tenant: Arc<TenantEntry<K>>,
+    /// `None` once it has returned.
+    tenant: Option<Arc<TenantEntry<K>>>,
     permits: u32,
     stage: Stage,
 }
@@ -39,14 +40,52 @@ pub struct PartitionedAcquire<K> {
 enum Stage {
     New,
     Waits(Ticket),
-    /// Granted, but tokio has asked the task to yield first.
+    /// The permits are there. It may be that tokio has asked the task to yield first.
     Granted,
-    Done,
 }
 
 impl<K> PartitionedAcquire<K> {
     pub(super) const fn new(tenant: Arc<TenantEntry<K>>, permits: u32) -> Self {
-        Self { tenant, permits, stage: Stage::New }
+        Self { tenant: Some(tenant), permits, stage: Stage::New }
+    }
+
+    /// Asks, or looks what has become of the request. `Ready` if it was granted or refused.
+    fn poll_stage(
+        tenant: &Tenant,
+        permits: u32,
+        stage: &mut Stage,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Reason>> {
+        // A waker is cloned before the lock is taken, as that is user code.
+        let outcome = match *stage {
+            Stage::New => {
+                if tenant.is_oversized(permits) && !tenant.pool.is_closed() {
+                    return Poll::Ready(Err(Reason::Oversized));
+                }
+                let waker = cx.waker().clone();
+                match tenant.pool.ask(tenant.id(), tenant.terms, permits, waker) {
+                    Asked::Granted => Outcome::Granted,
+                    Asked::Waits(ticket) => {
+                        *stage = Stage::Waits(ticket);
+                        Outcome::Waits
+                    }
+                    Asked::Closed => Outcome::Refused,
+                }
+            }
+            Stage::Waits(ticket) => tenant.pool.look(tenant.id(), ticket, cx.waker().clone()),
+            Stage::Granted => Outcome::Granted,
+        };
+        match outcome {
+            Outcome::Waits => Poll::Pending,
+            Outcome::Refused => Poll::Ready(Err(Reason::Closed)),
+            Outcome::Granted => {
+                *stage = Stage::Granted;
+                if budget::is_due() {
+                    ready!(budget::poll(cx));
+                }
+                Poll::Ready(Ok(()))
+            }
+        }
     }
 }
 
@@ -56,54 +95,23 @@ impl<K> Future for PartitionedAcquire<K> {
     #[track_caller]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        let tenant = this.tenant.value();
-        let refuse = |reason| Poll::Ready(Err(AcquireError::new(reason, None)));
-        // A waker is cloned before the lock is taken, as that is user code.
-        match this.stage {
-            Stage::New => {
-                if tenant.is_oversized(this.permits) && !tenant.pool.is_closed() {
-                    this.stage = Stage::Done;
-                    return refuse(Reason::Oversized);
-                }
-                let waker = cx.waker().clone();
-                match tenant.pool.ask(tenant.id(), tenant.terms, this.permits, waker) {
-                    Asked::Granted => this.stage = Stage::Granted,
-                    Asked::Waits(ticket) => {
-                        this.stage = Stage::Waits(ticket);
-                        return Poll::Pending;
-                    }
-                    Asked::Closed => {
-                        this.stage = Stage::Done;
-                        return refuse(Reason::Closed);
-                    }
-                }
-            }
-            Stage::Waits(ticket) => {
-                match tenant.pool.look(tenant.id(), ticket, cx.waker().clone()) {
-                    Outcome::Granted => this.stage = Stage::Granted,
-                    Outcome::Waits => return Poll::Pending,
-                    Outcome::Refused => {
-                        this.stage = Stage::Done;
-                        return refuse(Reason::Closed);
-                    }
-                }
-            }
-            Stage::Granted => {}
-            Stage::Done => panic!("`PartitionedAcquire` polled after completion"),
-        }
-        if budget::is_due() {
-            ready!(budget::poll(cx));
-        }
-        this.stage = Stage::Done;
-        Poll::Ready(Ok(PartitionedPermit::new(this.tenant.clone(), this.permits)))
+        let Some(tenant) = &this.tenant else {
+            panic!("`PartitionedAcquire` polled after completion")
+        };
+        let result = ready!(Self::poll_stage(tenant.value(), this.permits, &mut this.stage, cx));
+        let Some(tenant) = this.tenant.take() else { unreachable!("it was there a moment ago") };
+        Poll::Ready(match result {
+            Ok(()) => Ok(PartitionedPermit::new(tenant, this.permits)),
+            Err(reason) => Err(AcquireError::new(reason, None)),
+        })
     }
 }
 
 impl<K> Drop for PartitionedAcquire<K> {
     fn drop(&mut self) {
-        let tenant = self.tenant.value();
+        let Some(tenant) = self.tenant.as_deref().map(TenantEntry::value) else { return };
         match self.stage {
-            Stage::New | Stage::Done => {}
+            Stage::New => {}
             Stage::Waits(ticket) => tenant.pool.leave(tenant.id(), ticket, self.permits),
             Stage::Granted => tenant.release(self.permits as usize),
         }
@@ -113,7 +121,7 @@ impl<K> Drop for PartitionedAcquire<K> {
 impl<K: fmt::Debug> fmt::Debug for PartitionedAcquire<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PartitionedAcquire")
-            .field("key", self.tenant.key())
+            .field("key", &self.tenant.as_deref().map(TenantEntry::key))
             .field("permits", &self.permits)
             .field("stage", &self.stage)
             .finish()

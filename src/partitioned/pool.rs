@@ -59,7 +59,6 @@ impl Pool {
         if permits == 0 || turns.try_take(id, terms, permits) {
             return Asked::Granted;
         }
-        // Nobody can be served by this: who is next still waits for permits.
         Asked::Waits(turns.join(id, terms, permits, waker))
     }
 

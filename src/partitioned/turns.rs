@@ -154,6 +154,11 @@ impl Turns {
         account.totals.queued += permits as usize;
         self.queued += permits as usize;
         self.enter(id);
+        // Finds out whose turn it is. Nobody can be served by this: who is next waits for permits, and a request that need
+        // not wait does not come here.
+        let mut woken = Vec::new();
+        self.serve(&mut woken);
+        debug_assert!(woken.is_empty(), "a request that joins gives nothing to anybody");
         ticket
     }
 
