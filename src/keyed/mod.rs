@@ -51,18 +51,19 @@ use crate::wakes::waking;
 ///
 /// # Progress and memory
 ///
-/// Waiting, granting and releasing are those of [`Semaphore`]: lock-free. Finding, making and removing a key's semaphore go
-/// through a map of the crate [papaya](https://docs.rs/papaya), which locks only while it grows or shrinks, and runs no
-/// code of yours meanwhile. No call waits for a lock that somebody holds at an `.await`.
+/// Waiting, granting and releasing are those of [`Semaphore`]: lock-free. A key's semaphore is found, made and removed in
+/// a map of the crate [papaya](https://docs.rs/papaya). That is lock-free as well, but while its table grows or shrinks: then
+/// who makes or removes a key helps with the copying, and waits until it is done. If a thread is suspended in the middle of
+/// it, these calls wait for that thread. None of your code runs meanwhile, and no lock is held at an `.await`.
 ///
-/// It was chosen among well-kept concurrent maps because of that: `dashmap` and `scc` compare keys under a lock, so that a
-/// key's `Eq` which uses the same map may deadlock. The price is memory:
+/// The map was chosen because of that. The others that are well kept, `dashmap` and `scc`, compare keys under a lock. A key's
+/// `Eq` that uses the same map may deadlock there. The price is memory:
 ///
-/// - A key that is not in use keeps nothing of yours: its key and its semaphore are dropped by whoever used it last. The empty
-///   blocks are freed in batches, the size of which depends on the number of processors.
-/// - The table of the map shrinks only when as many new keys have come as it has room for. Until then, there remain up to 36
-///   bytes for each key of those that were in use at the same time.
-/// - If a thread is suspended for ever in the middle of a call, these blocks may not be freed.
+/// - A key that is not in use keeps nothing of yours: its key is dropped by whoever used it last. The blocks of memory that
+///   they were in are freed in batches, whose size depends on the number of processors.
+/// - The table shrinks only when many new keys come. Until then, there remain up to 36 bytes for each key of those that were
+///   in use at the same time.
+/// - If a thread is suspended in the middle of a call, blocks that others leave are not freed until it goes on.
 ///
 /// # Panics of your code
 ///
