@@ -77,16 +77,19 @@ use crate::status::Status;
 /// use tokio::task::JoinSet;
 ///
 /// let workers = PartitionedSemaphore::new(1);
-/// let mut order = JoinSet::new();
-/// for job in 0..100 {
-///     let permit = workers.acquire("crowd");
-///     order.spawn(async move { permit.await.map(|_permit| ("crowd", job)) });
+/// let mut done = JoinSet::new();
+/// for job in 0..101 {
+///     let tenant = if job < 100 { "crowd" } else { "ann" };
+///     let permit = workers.acquire(tenant);
+///     done.spawn(async move {
+///         let _permit = permit.await?;
+///         tokio::task::yield_now().await; // the work
+///         Ok::<_, semafair::AcquireError>(tenant)
+///     });
 /// }
-/// let permit = workers.acquire("ann");
-/// order.spawn(async move { permit.await.map(|_permit| ("ann", 0)) });
 ///
 /// let mut before = 0;
-/// while order.join_next().await.unwrap().unwrap()?.0 != "ann" {
+/// while done.join_next().await.unwrap().unwrap()? != "ann" {
 ///     before += 1;
 /// }
 /// assert!(before <= 2, "the one that had a permit, and one turn");

@@ -129,9 +129,6 @@ impl Map for Scc {
     }
 }
 
-/// The semaphores themselves, for comparison.
-struct Whole(KeyedSemaphore<u64, Hasher>);
-
 /// The best of some rounds, for one operation of one thread.
 fn time(threads: u64, operation: impl Fn(u64) + Sync) -> Duration {
     const OPERATIONS: u64 = 200_000;
@@ -193,7 +190,8 @@ fn main() {
     measure::<Scc>();
     measure::<Dashmap>();
 
-    let Whole(keys) = Whole(KeyedSemaphore::with_hasher(4, Hasher::default()));
+    // The semaphores themselves.
+    let keys = KeyedSemaphore::with_hasher(4, Hasher::default());
     let held = keys.try_acquire(u64::MAX);
     let once = |key| drop(keys.try_acquire(key));
     let hot = [1, 2].map(|threads| time(threads, |_| once(u64::MAX)));
