@@ -28,7 +28,7 @@ use crate::semaphore::Semaphore;
 /// # Panics
 ///
 /// The first poll panics if the request exceeds [`Semaphore::MAX_PERMITS`], which is possible on 32-bit
-/// machines only, or if more than 2<sup>59</sup> permits would be waited for. A poll after it returned
+/// machines only, and may panic if more than 2<sup>59</sup> permits are waited for. A poll after it returned
 /// [`Poll::Ready`] panics.
 ///
 /// Dropping it may wake others, to whom its permits go. If one of their wakers panics, all others are
@@ -76,7 +76,7 @@ pub struct Acquire<'a> {
 /// # Panics
 ///
 /// The first poll panics if the request exceeds [`Semaphore::MAX_PERMITS`], which is possible on 32-bit
-/// machines only, or if more than 2<sup>59</sup> permits would be waited for. A poll after it returned
+/// machines only, and may panic if more than 2<sup>59</sup> permits are waited for. A poll after it returned
 /// [`Poll::Ready`] panics.
 ///
 /// Dropping it may wake others, to whom its permits go. If one of their wakers panics, all others are
@@ -207,7 +207,7 @@ impl Semaphore {
     ///
     /// # Panics
     ///
-    /// The first poll panics if more than 2<sup>59</sup> permits would be waited for. A poll after
+    /// The first poll may panic if more than 2<sup>59</sup> permits are waited for. A poll after
     /// the future has returned panics, too.
     ///
     /// # Examples
@@ -255,7 +255,7 @@ impl Semaphore {
     /// # Panics
     ///
     /// The first poll panics if `n` exceeds [`Semaphore::MAX_PERMITS`], which is possible on 32-bit
-    /// machines only, or if more than 2<sup>59</sup> permits would be waited for. A poll after the future
+    /// machines only, and may panic if more than 2<sup>59</sup> permits are waited for. A poll after the future
     /// has returned panics, too.
     ///
     /// # Examples
@@ -295,7 +295,7 @@ impl Semaphore {
     ///
     /// # Panics
     ///
-    /// The first poll panics if more than 2<sup>59</sup> permits would be waited for. A poll after
+    /// The first poll may panic if more than 2<sup>59</sup> permits are waited for. A poll after
     /// the future has returned panics, too.
     ///
     /// # Examples
@@ -350,7 +350,7 @@ impl Semaphore {
     /// # Panics
     ///
     /// The first poll panics if `n` exceeds [`Semaphore::MAX_PERMITS`], which is possible on 32-bit
-    /// machines only, or if more than 2<sup>59</sup> permits would be waited for. A poll after the future
+    /// machines only, and may panic if more than 2<sup>59</sup> permits are waited for. A poll after the future
     /// has returned panics, too.
     ///
     /// # Examples

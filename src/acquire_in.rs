@@ -29,7 +29,7 @@ use crate::semaphore::Semaphore;
 /// # Panics
 ///
 /// The first poll panics if the request exceeds [`Semaphore::MAX_PERMITS`], which is possible on 32-bit
-/// machines only, or if more than 2<sup>59</sup> permits would be waited for. A poll after it returned
+/// machines only, and may panic if more than 2<sup>59</sup> permits are waited for. A poll after it returned
 /// [`Poll::Ready`] panics.
 ///
 /// Dropping it may wake others, to whom its permits go. If one of their wakers panics, all others are
@@ -90,8 +90,8 @@ impl<T: ?Sized> AcquireIn<T> {
     ///
     /// # Panics
     ///
-    /// If the request exceeds [`Semaphore::MAX_PERMITS`], which is possible on 32-bit machines only, or if
-    /// more than 2<sup>59</sup> permits would be waited for.
+    /// If the request exceeds [`Semaphore::MAX_PERMITS`], which is possible on 32-bit machines only, and possibly if
+    /// more than 2<sup>59</sup> permits are waited for.
     #[track_caller]
     pub fn enqueue(&mut self) {
         if let Some(semaphore) = &self.semaphore {
@@ -134,7 +134,7 @@ impl Semaphore {
     ///
     /// # Panics
     ///
-    /// The first poll panics if more than 2<sup>59</sup> permits would be waited for. A poll after
+    /// The first poll may panic if more than 2<sup>59</sup> permits are waited for. A poll after
     /// the future has returned panics, too.
     ///
     /// # Examples
@@ -210,7 +210,7 @@ impl Semaphore {
     /// # Panics
     ///
     /// The first poll panics if `n` exceeds [`Semaphore::MAX_PERMITS`], which is possible on 32-bit
-    /// machines only, or if more than 2<sup>59</sup> permits would be waited for. A poll after the future
+    /// machines only, and may panic if more than 2<sup>59</sup> permits are waited for. A poll after the future
     /// has returned panics, too.
     ///
     /// # Examples

@@ -28,7 +28,7 @@ use crate::semaphore::Semaphore;
 /// # Panics
 ///
 /// The first poll panics if the least number exceeds [`Semaphore::MAX_PERMITS`], which is possible on 32-bit
-/// machines only, or if more than 2<sup>59</sup> permits would be waited for. A poll after it returned
+/// machines only, and may panic if more than 2<sup>59</sup> permits are waited for. A poll after it returned
 /// [`Poll::Ready`] panics.
 ///
 /// Dropping it may wake others, to whom its permits go. If one of their wakers panics, all others are
@@ -69,7 +69,7 @@ pub struct AcquireBetween<'a> {
 /// # Panics
 ///
 /// The first poll panics if the least number exceeds [`Semaphore::MAX_PERMITS`], which is possible on 32-bit
-/// machines only, or if more than 2<sup>59</sup> permits would be waited for. A poll after it returned
+/// machines only, and may panic if more than 2<sup>59</sup> permits are waited for. A poll after it returned
 /// [`Poll::Ready`] panics.
 ///
 /// Dropping it may wake others, to whom its permits go. If one of their wakers panics, all others are
@@ -177,8 +177,8 @@ impl AcquireBetween<'_> {
     ///
     /// # Panics
     ///
-    /// If the least number exceeds [`Semaphore::MAX_PERMITS`], which is possible on 32-bit machines only, or if
-    /// more than 2<sup>59</sup> permits would be waited for.
+    /// If the least number exceeds [`Semaphore::MAX_PERMITS`], which is possible on 32-bit machines only, and possibly if
+    /// more than 2<sup>59</sup> permits are waited for.
     #[track_caller]
     pub fn enqueue(&mut self) {
         self.request.enqueue(&self.semaphore.core);
@@ -208,8 +208,8 @@ impl AcquireBetweenOwned {
     ///
     /// # Panics
     ///
-    /// If the least number exceeds [`Semaphore::MAX_PERMITS`], which is possible on 32-bit machines only, or if
-    /// more than 2<sup>59</sup> permits would be waited for.
+    /// If the least number exceeds [`Semaphore::MAX_PERMITS`], which is possible on 32-bit machines only, and possibly if
+    /// more than 2<sup>59</sup> permits are waited for.
     #[track_caller]
     pub fn enqueue(&mut self) {
         if let Some(semaphore) = &self.semaphore {
@@ -256,7 +256,7 @@ impl Semaphore {
     /// # Panics
     ///
     /// If the range is empty. The first poll panics if the lower end exceeds [`Semaphore::MAX_PERMITS`], which is
-    /// possible on 32-bit machines only, or if more than 2<sup>59</sup> permits would be waited for. A poll after the
+    /// possible on 32-bit machines only, and may panic if more than 2<sup>59</sup> permits are waited for. A poll after the
     /// future has returned panics, too.
     ///
     /// # Examples
@@ -312,7 +312,7 @@ impl Semaphore {
     /// # Panics
     ///
     /// If the range is empty. The first poll panics if the lower end exceeds [`Semaphore::MAX_PERMITS`], which is
-    /// possible on 32-bit machines only, or if more than 2<sup>59</sup> permits would be waited for. A poll after the
+    /// possible on 32-bit machines only, and may panic if more than 2<sup>59</sup> permits are waited for. A poll after the
     /// future has returned panics, too.
     ///
     /// # Examples

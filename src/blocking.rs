@@ -26,7 +26,7 @@ const HAS_NO_THREADS: bool =
 
 /// Runs `future` to its end, blocking the thread while it waits.
 #[track_caller]
-fn block_on<F: Future>(future: F) -> F::Output {
+pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     match block_on_for(future, None) {
         Some(output) => output,
         None => unreachable!("it ends without a time-out"),

@@ -97,9 +97,9 @@ impl Semaphore {
     ///
     /// What the holders of permits did before they gave them back is visible to the task that has waited.
     ///
-    /// A thread that is suspended inside [`close`](Self::close), a release, a change of the limit or the drop of a waiting
-    /// future may withhold the end of the drain until it goes on, as it may hold a part of the count.
-    /// All other calls complete.
+    /// A thread that is suspended inside a release, a change of the limit, the drop of a waiting future or
+    /// an acquire that is to be refused may withhold the end of the drain until it goes on, as it may hold a
+    /// part of the count. All other calls complete.
     ///
     /// # Cancel safety
     ///

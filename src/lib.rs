@@ -54,6 +54,8 @@
 //! - `stream`: [`PollSemaphore`] implements `futures_core::Stream`.
 //! - `futures`: `LimitedStreamExt` runs a function on the items of a stream under permits. It includes `stream`.
 //! - `keyed`: `KeyedSemaphore`, a limit for each key, and `PartitionedSemaphore`, one pool that keys share fairly.
+//! - `monitor`: the module `monitor`, a semaphore that knows who holds its permits, who waits, and who was given some that
+//!   nobody collects. With `serde`, its reports can be serialized.
 //! - `tower`: the module `tower`, a layer that limits how many calls of a service run at a time, in the order in which
 //!   they were made.
 
@@ -79,6 +81,8 @@ mod limit;
 mod line;
 #[cfg(feature = "futures")]
 mod map_limited;
+#[cfg(feature = "monitor")]
+pub mod monitor;
 mod panic;
 #[cfg(feature = "keyed")]
 mod partitioned;

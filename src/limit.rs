@@ -69,9 +69,10 @@ impl Semaphore {
     /// the largest of these limits. While such a call is under way, permits that it takes away or adds count as
     /// outstanding.
     ///
-    /// Known faults, which the changelog describes: if the limit falls while a waiter that has a part of its permits
-    /// leaves and a release is on its way, one waiter may be served before a permit that is to vanish; and
-    /// with a thread stopped inside [`close`](Self::close), or near `MAX_PERMITS`, more goes wrong.
+    /// Changes by more than 2<sup>60</sup> permits, by several threads at the same instant, may wait for one another.
+    ///
+    /// If a waiter is cancelled while permits are on their way to it, and these vanish, it counts as
+    /// [queued](crate::Status::queued) until the next permits come back. A bounded line may then refuse too early.
     ///
     /// On a closed semaphore it changes the limit alone, and with it what
     /// [`available_permits`](Self::available_permits) returns.
@@ -102,7 +103,7 @@ impl Semaphore {
     /// Lowers the limit by `n`, but not below 0, and returns by how much.
     ///
     /// It takes away permits as [`set_limit`](Self::set_limit) does: free ones at once, and for the rest those that
-    /// come back next. [`forget_permits`](Self::forget_permits) takes free permits only.
+    /// come back next; and what is said there of changes at the same instant holds here, too. [`forget_permits`](Self::forget_permits) takes free permits only.
     ///
     /// # Panics
     ///

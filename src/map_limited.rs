@@ -54,8 +54,8 @@ use crate::semaphore::Semaphore;
 ///
 /// # Panics
 ///
-/// If [`weight`](MapLimited::weight) exceeds [`Semaphore::MAX_PERMITS`], which is possible on 32-bit machines only, or
-/// if more than 2<sup>59</sup> permits would be waited for. A panic of `f` or of its future gives back its permit.
+/// If [`weight`](MapLimited::weight) exceeds [`Semaphore::MAX_PERMITS`], which is possible on 32-bit machines only, and
+/// possibly if more than 2<sup>59</sup> permits are waited for. A panic of `f` or of its future gives back its permit.
 ///
 /// # Examples
 ///

@@ -85,7 +85,7 @@ impl PollSemaphore {
     ///
     /// # Panics
     ///
-    /// If more than 2<sup>59</sup> permits would be waited for.
+    /// Possibly if more than 2<sup>59</sup> permits are waited for.
     ///
     /// # Examples
     ///
@@ -134,8 +134,8 @@ impl PollSemaphore {
     ///
     /// # Panics
     ///
-    /// If `permits` exceeds [`Semaphore::MAX_PERMITS`], which is possible on 32-bit machines only, or
-    /// if more than 2<sup>59</sup> permits would be waited for.
+    /// If `permits` exceeds [`Semaphore::MAX_PERMITS`], which is possible on 32-bit machines only, and
+    /// possibly if more than 2<sup>59</sup> permits are waited for.
     ///
     /// # Examples
     ///

@@ -27,7 +27,7 @@ pin_project! {
     /// # Panics
     ///
     /// The first poll panics if the request exceeds [`Semaphore::MAX_PERMITS`], which is possible on 32-bit
-    /// machines only, or if more than 2<sup>59</sup> permits would be waited for. A poll after it returned
+    /// machines only, and may panic if more than 2<sup>59</sup> permits are waited for. A poll after it returned
     /// [`Poll::Ready`] panics, and so does a poll after the future inside has panicked.
     ///
     /// # Examples
@@ -120,7 +120,7 @@ impl<F> Run<'_, F> {
     /// # Panics
     ///
     /// If the request exceeds [`Semaphore::MAX_PERMITS`], which is possible on 32-bit machines only, or if more
-    /// than 2<sup>59</sup> permits would be waited for.
+    /// than 2<sup>59</sup> permits are waited for.
     ///
     /// # Examples
     ///
@@ -183,7 +183,7 @@ impl Semaphore {
     ///
     /// # Panics
     ///
-    /// The first poll panics if more than 2<sup>59</sup> permits would be waited for. A poll after the
+    /// The first poll may panic if more than 2<sup>59</sup> permits are waited for. A poll after the
     /// returned future has returned, or after `future` has panicked, panics, too.
     ///
     /// # Examples
@@ -229,7 +229,7 @@ impl Semaphore {
     /// # Panics
     ///
     /// The first poll panics if `n` exceeds [`Semaphore::MAX_PERMITS`], which is possible on 32-bit machines
-    /// only, or if more than 2<sup>59</sup> permits would be waited for. A poll after the returned future has
+    /// only, and may panic if more than 2<sup>59</sup> permits are waited for. A poll after the returned future has
     /// returned, or after `future` has panicked, panics, too.
     ///
     /// # Examples

@@ -42,12 +42,13 @@ use crate::sync::const_fn;
 /// # Progress
 ///
 /// All operations are lock-free in the formal sense: there is no mutex, and no loop waits for another
-/// thread. (One exception is known: [`set_limit`](Self::set_limit) may wait beside others that change the
-/// limit, if limits are near [`MAX_PERMITS`](Self::MAX_PERMITS).) If a thread is suspended for ever, at any instruction, all calls by other threads still
-/// complete. What it withholds is limited to:
+/// thread. (There is one exception: changes of the limit by more than 2<sup>60</sup> permits, at the same
+/// instant, may wait for one another.) If a thread is suspended for ever, at any instruction, all calls by
+/// other threads still complete. What it withholds is limited to:
 ///
 /// - the permits that it carries at that moment, and the wakes of the waiters whom they belong to. While it
-///   is suspended, as many permits are missing at the end of the line;
+///   is suspended, as many permits are missing at the end of the line. If one of these waiters is cancelled, its
+///   permits are free when the thread goes on;
 /// - its own place in the line;
 /// - a constant amount of memory;
 /// - in [`close`], one batch of wakes: wakers that it has taken out of the line and not woken yet. The

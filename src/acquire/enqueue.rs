@@ -21,7 +21,7 @@ impl Acquire<'_> {
     /// # Panics
     ///
     /// If the request exceeds [`Semaphore::MAX_PERMITS`](crate::Semaphore::MAX_PERMITS), which is possible on
-    /// 32-bit machines only, or if more than 2<sup>59</sup> permits would be waited for.
+    /// 32-bit machines only, and possibly if more than 2<sup>59</sup> permits are waited for.
     ///
     /// # Examples
     ///
@@ -91,7 +91,7 @@ impl AcquireOwned {
     /// # Panics
     ///
     /// If the request exceeds [`Semaphore::MAX_PERMITS`](crate::Semaphore::MAX_PERMITS), which is possible on
-    /// 32-bit machines only, or if more than 2<sup>59</sup> permits would be waited for.
+    /// 32-bit machines only, and possibly if more than 2<sup>59</sup> permits are waited for.
     ///
     /// # Examples
     ///

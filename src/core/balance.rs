@@ -1,9 +1,9 @@
 //! The one word that every acquire and release changes: how many permits are free, or owed.
 //!
 //! ```text
-//!   -64          -24 -23 -21            0               16      times 2^57
-//!    |. outstanding .|.|...|... owed ....|.... free .....|
-//!          (closed)                 (open)
+//!   -57           -24 -23 -21 -17           0               16      times 2^57
+//!    |.. outstanding ..|...|...|.... owed ....|.... free .....|
+//!          (closed)                  (open)
 //! ```
 //!
 //! While open, zero or more is the number of free permits. Below zero is the number of units that
@@ -24,16 +24,24 @@ use crate::sync::{AcqRel, Acquire, AtomicI64, Relaxed, const_fn, seeded};
 
 /// The closed zero lies so far below the open one.
 const CLOSED: i64 = 24 << 57;
-/// Below this the word is closed. Neither an open nor a closed word reaches it, but
-/// for one known fault: `a_closed_semaphore_stays_closed_whatever_the_limit`.
+/// Below this the word is closed.
+///
+/// - An open word does not reach it. From [`FLOOR`], 2^26 requests of the largest size would have to
+///   subtract at the same instant, each before any of them has seen that it went too far.
+/// - A closed word does not rise to it, as no more is given back than was outstanding. Nor does it
+///   overflow: the limit is [`MAX_PERMITS`] at most, that is 16 times 2^57, and the debt 17 times
+///   2^57 (`line/debt.rs`). So the word is 33 times 2^57 below the closed zero at most, and 7 times
+///   2^57 remain for requests that subtract before they are refused.
 const CLOSED_BELOW: i64 = -(23 << 57);
-/// Below this nobody may ask for more: the waiters together ask for [`MOST_OWED`] at most, and the
-/// debt is [`MAX_PERMITS`] at most, unless several threads lower the limit at the same instant. To
-/// get from here to [`CLOSED_BELOW`], 2^26 requests of the largest size would have to subtract at
-/// the same instant.
+/// A request that finds the word below this panics: then more than 2^59 units are waited for, which
+/// is the distance from [`SHRINK_FLOOR`]. For since a shrink last changed the word, or since the
+/// beginning, only requests have lowered it below zero. So they have asked for more than 2^59 units
+/// beyond those that were given back meanwhile, or withdrawn. (Units that were on their way before
+/// are for what was owed before.)
 const FLOOR: i64 = -(21 << 57);
-/// An acquire panics if it finds that waiters have asked for more units than this.
-pub(crate) const MOST_OWED: i64 = 4 << 57;
+/// No shrink brings the word below this: there is room for a debt of [`MAX_PERMITS`], and for waiters
+/// that ask for 2^57 units. What has no room must wait until some of it is paid, or withdrawn.
+const SHRINK_FLOOR: i64 = -(17 << 57);
 
 /// The most permits there can be: tokio's limit, so that code moves over unchanged.
 pub(crate) const MAX_PERMITS: usize = usize::MAX >> 3;
@@ -95,23 +103,20 @@ impl Snapshot {
         if self.0 < 0 && !self.is_closed() { self.0.unsigned_abs() } else { 0 }
     }
 
-    /// How many permits were outstanding, if it was closed. Less than zero for a moment if units
-    /// that are to vanish came back first.
-    pub(crate) fn outstanding(self) -> Option<i64> {
-        if self.is_closed() { Some(-(self.0 + CLOSED)) } else { None }
+    /// How many permits were outstanding, if it was closed.
+    pub(crate) fn outstanding(self) -> Option<u64> {
+        if self.is_closed() { Some((self.0 + CLOSED).unsigned_abs()) } else { None }
     }
 
-    /// Whether a waiter may be added, without a look at the debt: the semaphore is open, and little
-    /// is owed.
+    /// Whether it was closed, and no permit was outstanding.
+    pub(crate) fn is_drained(self) -> bool {
+        self.0 == -CLOSED
+    }
+
+    /// Whether a waiter may be added: the semaphore is open, and not far too much is owed.
     #[inline]
     pub(crate) fn is_open_to_waiters(self) -> bool {
-        self.0 >= -MOST_OWED
-    }
-
-    /// The same, where `debt` of the units owed are not for waiters.
-    pub(crate) fn is_open_to_waiters_beside(self, debt: u64) -> bool {
-        let waited_for = self.owed().saturating_sub(debt);
-        self.0 >= FLOOR && waited_for <= MOST_OWED.unsigned_abs()
+        self.0 >= FLOOR
     }
 }
 
@@ -132,18 +137,6 @@ pub(crate) enum TakeError {
     MustWait(Snapshot),
     /// The semaphore was closed, or the caller did not agree to wait. Nothing was done.
     Refused(Snapshot),
-}
-
-/// What [`Balance::withdraw`] did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Withdrawn {
-    /// The demand is removed, and none of its units was on its way.
-    Whole,
-    /// The demand is removed. `swallow` of its units were on their way already. They count as free
-    /// from now on, and must vanish where they arrive.
-    Part { swallow: u32 },
-    /// The semaphore is closed, which has removed the demand.
-    Closed,
 }
 
 /// The word.
@@ -180,6 +173,13 @@ impl Balance {
     pub(crate) fn load(&self) -> Snapshot {
         // ORDERING: Acquire. Pairs with every change below: the caller sees what those threads saw.
         Snapshot(self.0.load(Acquire))
+    }
+
+    /// The same as [`Balance::load`], as a change that changes nothing: whoever changes the word later
+    /// sees what the caller did before (D4).
+    pub(crate) fn load_as_change(&self) -> Snapshot {
+        // ORDERING: AcqRel. Acquire as `load`; Release pairs with every later change.
+        Snapshot(self.0.fetch_add(0, AcqRel))
     }
 
     /// Takes `n` permits if that many are free and nobody waits. `Err` if not: then `n` units are
@@ -245,7 +245,16 @@ impl Balance {
     /// ```
     #[inline]
     pub(crate) fn give(&self, n: usize) -> Result<(), Snapshot> {
-        let n = signed(n);
+        self.give_units(signed(n))
+    }
+
+    /// The same for units that nobody got.
+    pub(crate) fn give_back(&self, units: u64) -> Result<(), Snapshot> {
+        self.give_units(signed_sum(units))
+    }
+
+    #[inline(always)]
+    fn give_units(&self, n: i64) -> Result<(), Snapshot> {
         let old = if seeded::RELAXED_RELEASE {
             // ORDERING: Relaxed. The bug.
             self.0.fetch_add(n, Relaxed)
@@ -289,36 +298,47 @@ impl Balance {
                 return None;
             }
             let to = seen.0 - signed_sum(n);
-            (to >= FLOOR).then_some(to)
+            (to >= SHRINK_FLOOR).then_some(to)
         })
     }
 
-    /// Removes a demand of `missing` units, for a waiter that leaves.
+    /// Withdraws a demand of `missing` units, for a waiter that leaves, but for those that are on
+    /// their way already. Says how many these are: whatever comes of them must be given back. All of
+    /// them if the semaphore is closed, as the close has removed the demand.
     ///
     /// ```text
-    /// count -> count + missing     if open
+    /// count -> min(count + missing, 0)     if open and count < 0
     /// ```
     ///
-    /// It cannot be a plain addition as in `give`: a close removes all demand, and units that were
-    /// removed must not be counted as free a second time.
-    #[inline]
-    pub(crate) fn withdraw(&self, missing: u32) -> Withdrawn {
-        let missing = i64::from(missing);
-        let lifted = |seen: Snapshot| seen.0 + missing;
-        match self.update(|seen| if seen.is_closed() { None } else { Some(lifted(seen)) }) {
-            Ok(seen) if seeded::DOUBLE_GRANT || lifted(seen) <= 0 => Withdrawn::Whole,
-            Ok(seen) => {
-                // The part that lifts the count above zero was on its way.
-                #[expect(
-                    clippy::cast_sign_loss,
-                    clippy::cast_possible_truncation,
-                    reason = "above zero, and at most what is missing"
-                )]
-                let swallow = lifted(seen).min(missing) as u32;
-                Withdrawn::Part { swallow }
-            }
-            Err(_) => Withdrawn::Closed,
+    /// If all are on their way, nothing changes, and a load is enough: it reads the word as it was
+    /// after this waiter asked, or later, and at that moment the units were on their way.
+    pub(crate) fn withdraw(&self, missing: u32) -> u32 {
+        #[expect(clippy::cast_possible_truncation, reason = "at most what is missing")]
+        let withdrawn = |seen: Snapshot| seen.owed().min(missing.into()) as u32;
+        let next = |seen: Snapshot| match withdrawn(seen) {
+            0 => None,
+            withdrawn => Some(seen.0 + i64::from(withdrawn)),
+        };
+        match self.update(next) {
+            Ok(seen) => missing - withdrawn(seen),
+            Err(_) => missing,
         }
+    }
+
+    /// One attempt at [`Balance::withdraw`], if nothing is on its way. `false` if something is, or
+    /// the semaphore is closed: then nothing was done.
+    ///
+    /// ```text
+    /// count -> count + missing     if open and count + missing <= 0
+    /// ```
+    #[inline]
+    pub(crate) fn try_withdraw(&self, missing: u32) -> bool {
+        let withdrawn = self.update(|seen| {
+            let to = seen.0 + i64::from(missing);
+            let is_whole = seeded::DOUBLE_GRANT || to <= 0;
+            if seen.is_closed() || !is_whole { None } else { Some(to) }
+        });
+        withdrawn.is_ok()
     }
 
     /// Closes, and removes all demand, if the word is still as it was `seen`. From now on it counts
@@ -336,13 +356,13 @@ impl Balance {
         }
     }
 
-    /// Adds to the word of a closed semaphore: so many fewer permits are outstanding. Negative if
-    /// units that counted as free never came.
-    pub(crate) fn adjust_closed(&self, units: i64) {
+    /// Gives units back to a closed semaphore: so many fewer permits are outstanding.
+    pub(crate) fn give_closed(&self, units: u64) {
         if units != 0 {
             // ORDERING: AcqRel, as in `give`.
-            let old = self.0.fetch_add(units, AcqRel);
-            debug_assert!(Snapshot(old).is_closed(), "adjusted while open");
+            let old = self.0.fetch_add(signed_sum(units), AcqRel);
+            debug_assert!(Snapshot(old).is_closed(), "it is open");
+            debug_assert!(old + signed_sum(units) <= -CLOSED, "permits were invented");
         }
     }
 

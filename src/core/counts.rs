@@ -56,8 +56,7 @@ impl Counts {
     pub(crate) fn available(&self) -> usize {
         shown(match self.balance.outstanding() {
             None => self.balance.free(),
-            // Less than zero for a moment.
-            Some(outstanding) => self.limit.saturating_sub(outstanding.max(0).unsigned_abs()),
+            Some(outstanding) => self.limit.saturating_sub(outstanding),
         })
     }
 
@@ -65,7 +64,7 @@ impl Counts {
     pub(crate) fn outstanding(&self) -> usize {
         shown(match self.balance.outstanding() {
             None => (self.limit + self.debt).saturating_sub(self.balance.free()),
-            Some(outstanding) => outstanding.max(0).unsigned_abs(),
+            Some(outstanding) => outstanding,
         })
     }
 
@@ -73,7 +72,7 @@ impl Counts {
     pub(crate) fn debt(&self) -> usize {
         shown(match self.balance.outstanding() {
             None => self.debt,
-            Some(outstanding) => outstanding.max(0).unsigned_abs().saturating_sub(self.limit),
+            Some(outstanding) => outstanding.saturating_sub(self.limit),
         })
     }
 

@@ -1,10 +1,8 @@
 //! Closing, and waiting until all permits are back.
 //!
 //! Once closed, the balance counts outstanding permits, and whoever brings it to the closed zero
-//! wakes those who wait for that. But zero may be false as long as a thread holds a correction that
-//! it has not applied: the closers, and a waiter that has withdrawn and not left. They are counted
-//! as *inside* (see `line/inside.rs`). Zero counts only when nobody is inside. So either the thread
-//! that makes it zero finds nobody inside, or the last one to leave finds zero (D4).
+//! wakes those who wait for that. The count may be too high for a moment, but never too low, so
+//! zero is true, and stays: nothing is granted any more.
 
 use core::task::{Context, Poll, Waker};
 
@@ -16,41 +14,35 @@ use crate::wakes::{Wakes, waking};
 impl Core {
     /// Closes, and wakes all waiters.
     pub(crate) fn close(&self) {
-        // Who looks whether all permits are back finds the count of the threads inside there.
-        let line = self.line.get_or_init(Line::with_seed);
-        line.enter_close();
-        self.void_demand(line);
-        let _checked_below = line.leave_close();
-        waking(|wakes| {
-            self.void_all(line, wakes);
-            self.check_drain(wakes);
-        });
+        self.close_balance();
+        waking(|wakes| self.help_close(wakes));
     }
 
-    /// Makes all demand void, and lets the balance count outstanding permits from now on.
+    /// Makes all demand void, and lets the balance count outstanding permits from now on. Says
+    /// whether it did; if not, it was closed before.
     ///
-    /// The limit and the debt are read before the balance is closed. If they change in between,
-    /// what the balance says is corrected afterwards. A change of the limit that comes before
-    /// [`Limit::close`](super::limit::Limit::close) makes the same change in the balance, as on an open semaphore.
-    fn void_demand(&self, line: &Line) {
-        if let Some(all) = self.close_balance() {
-            let written_off = line.write_off();
-            self.balance.adjust_closed(all - signed_sum(self.limit.close() + written_off));
-        }
-    }
-
-    /// The first step of a close. Says how many permits it found, the debt included; `None` if it
-    /// was closed before.
-    pub(crate) fn close_balance(&self) -> Option<i64> {
+    /// 1. Mark the limit as closed. Whoever wants to change it, and finds the mark, calls this
+    ///    first. So the limit stays as it is until the balance is closed.
+    /// 2. Close the debt, so that it stays as it is. A deliverer that cannot pay calls this.
+    /// 3. Close the balance: the limit and the debt together are all the permits that there are, and
+    ///    those that are not free are outstanding.
+    ///
+    /// So nobody waits for a closer that is stopped in between, and each thread that takes step 3
+    /// knows the same number.
+    pub(crate) fn close_balance(&self) -> bool {
         let mut seen = self.balance.load();
+        if seen.is_closed() {
+            return false;
+        }
+        let line = self.line.get_or_init(Line::with_seed);
+        let all = signed_sum(self.limit.close()) + line.close_debt();
         while !seen.is_closed() {
-            let all = signed_sum(self.limit.load().limit() + self.debt());
             match self.balance.close(seen, all) {
-                Ok(()) => return Some(all),
+                Ok(()) => return true,
                 Err(now) => seen = now,
             }
         }
-        None
+        false
     }
 
     /// Goes on with a close until all waiters are refused, as the thread that began it may be
@@ -71,10 +63,8 @@ impl Core {
     fn void_all(&self, line: &Line, wakes: &mut Wakes) {
         loop {
             wakes.make_room();
-            line.enter_close();
-            let (correction, all) = line.close(wakes);
-            self.balance.adjust_closed(correction);
-            let _checked_below = line.leave_close();
+            let (units, all) = line.close(wakes);
+            self.balance.give_closed(units);
             if all {
                 return;
             }
@@ -82,31 +72,12 @@ impl Core {
         }
     }
 
-    /// Whether it is closed, and no permit is outstanding. If not, the thread that makes it so sees
-    /// what was done before this call.
-    fn is_drained(&self) -> bool {
-        self.is_at_closed_zero()
-            && self.line.get().is_some_and(Line::is_settled)
-            && self.is_at_closed_zero()
-    }
-
-    fn is_at_closed_zero(&self) -> bool {
-        self.balance.load().outstanding() == Some(0)
-    }
-
     /// Wakes those who wait for the last permit, if that is back.
     fn check_drain(&self, wakes: &mut Wakes) {
-        if self.is_drained() {
+        if self.balance.load().is_drained() {
             if let Some(drain) = self.line.get().and_then(Line::drain_if_made) {
                 end_drain(drain, wakes);
             }
-        }
-    }
-
-    /// A waiter that had withdrawn when a closer found it has applied its correction.
-    pub(crate) fn leave_close(&self, wakes: &mut Wakes) {
-        if self.line().leave_close() {
-            self.check_drain(wakes);
         }
     }
 }
@@ -140,7 +111,11 @@ impl Drain {
             return Poll::Ready(());
         }
         match &mut self.place {
-            None => self.join(core, cx.waker().clone()),
+            None => {
+                if !self.join(core, cx.waker().clone()) {
+                    return Poll::Ready(());
+                }
+            }
             Some(place) => {
                 let Registered { unused, wake_now, .. } = place.register(cx.waker());
                 waking(|wakes| {
@@ -153,29 +128,25 @@ impl Drain {
                 });
             }
         }
-        // Whoever looked before the waker was there does not wake it.
+        // Whoever brought the last permit back before the waker was there does not wake it.
         if self.is_done(core) { Poll::Ready(()) } else { Poll::Pending }
     }
 
     /// Looks whether the wait is over, and helps those who wait as well.
     fn is_done(&mut self, core: &Core) -> bool {
-        // D4: whoever comes to `inside` later sees that the place was taken. Who came earlier has
-        // changed the balance before, which is read below.
-        if let Some(line) = core.line.get() {
-            let _seen_again_below = line.is_settled();
+        if core.is_closed() {
+            waking(|wakes| core.help_close(wakes));
         }
-        if !core.is_closed() {
-            return false;
-        }
-        waking(|wakes| core.help_close(wakes));
-        let done = core.is_drained();
+        // D4: whoever changes the balance later sees that the place was taken.
+        let done = core.balance.load_as_change().is_drained();
         if done {
             self.cancel(core);
         }
         done
     }
 
-    fn join(&mut self, core: &Core, waker: Waker) {
+    /// Takes a place. `false` if the wait is over, as others have seen.
+    fn join(&mut self, core: &Core, waker: Waker) -> bool {
         let drain = core.line.get_or_init(Line::with_seed).drain();
         let (joined, _no_units) = drain.join(None, 1, Some(waker));
         match joined {
@@ -184,6 +155,7 @@ impl Drain {
                 waking(|wakes| wakes.run(|| drop(unused)))
             }
         }
+        self.place.is_some()
     }
 
     /// Gives up the place.

@@ -8,9 +8,11 @@
 //! GUARD: a request that would have to wait may be refused, so acquiring takes the guarded way.
 //! OVERSIZED: a request for more than the limit is refused. Both never change.
 //!
-//! CLOSED says in which way the balance counts. A change of the limit that finds it unset must make
-//! the same change in the balance. One that finds it set must not: the balance counts outstanding
-//! permits then, which do not depend on the limit.
+//! CLOSED is the first step of a close. A change of the limit that finds it unset must make the same
+//! change in the balance. One that finds it set must not: the balance counts outstanding permits
+//! then, which do not depend on the limit, or is about to. See [`Core::close_balance`].
+//!
+//! [`Core::close_balance`]: super::Core::close_balance
 
 use super::balance::MAX_PERMITS;
 use crate::sync::{AcqRel, Acquire, AtomicU64, Relaxed, const_fn};
@@ -30,7 +32,7 @@ impl Seen {
         self.0 & LIMIT
     }
 
-    /// Whether the balance counts outstanding permits.
+    /// Whether the balance counts outstanding permits, or is about to.
     pub(crate) const fn is_closed(self) -> bool {
         self.0 & CLOSED != 0
     }
@@ -80,19 +82,7 @@ impl Limit {
         }
     }
 
-    /// Makes the limit what `next` makes of it, unless that is `None`. `Ok` has the word before.
-    pub(crate) fn update(&self, next: impl Fn(u64) -> Option<u64>) -> Result<Seen, Seen> {
-        let mut seen = self.load();
-        loop {
-            let Some(to) = next(seen.limit()) else { return Err(seen) };
-            match self.change(seen, to) {
-                Ok(()) => return Ok(seen),
-                Err(now) => seen = now,
-            }
-        }
-    }
-
-    /// From now on the balance counts outstanding permits. Says what the limit was.
+    /// From now on, no change of the limit changes the balance. Says what the limit is.
     pub(crate) fn close(&self) -> u64 {
         // ORDERING: AcqRel, as in `change`.
         Seen(self.0.fetch_or(CLOSED, AcqRel)).limit()

@@ -18,7 +18,7 @@ use core::task::Waker;
 use self::balance::{Balance, Snapshot};
 use self::limit::Limit;
 use self::settings::{Name, Settings};
-use crate::line::{Completed, Joined, Line, Place};
+use crate::line::{Completed, Delivered, Joined, Line, Place};
 use crate::sync::const_fn;
 use crate::sync::lazy_box::LazyBox;
 use crate::wakes::{Wakes, run_one, waking};
@@ -142,13 +142,41 @@ impl Core {
         }
     }
 
-    /// Delivers units that are owed. If the line is shut, units that nobody waits for are counted
-    /// as free.
-    pub(crate) fn deliver(&self, units: u64, wakes: &mut Wakes) {
-        let back = self.line.get_or_init(Line::with_seed).deliver(units, wakes);
-        if back > 0 {
-            self.balance.adjust_closed(i64::try_from(back).unwrap_or(i64::MAX));
-            self.help_close(wakes);
+    /// Delivers units that are owed. Those that come to waiters that have left, or to the end of a
+    /// line that is shut, are given back to the balance; if units are owed then, they are delivered
+    /// in turn. `wakes` must have room for one waker.
+    pub(crate) fn deliver(&self, mut units: u64, wakes: &mut Wakes) {
+        let line = self.line.get_or_init(Line::with_seed);
+        loop {
+            let Delivered { returned, left } = line.deliver(units, wakes);
+            // First, as nobody knows when the wakers return.
+            units = left + self.give_back(returned, wakes);
+            if units == 0 {
+                return;
+            }
+            wakes.make_room();
+        }
+    }
+
+    /// Gives back units that nobody got. Says how many of them are owed to others, and must be
+    /// delivered.
+    fn give_back(&self, units: u64, wakes: &mut Wakes) -> u64 {
+        if units == 0 {
+            return 0;
+        }
+        // A debt that is closed takes no units, but the balance may be open still. It would count
+        // them as free, and those whom they were for as waiting.
+        if self.limit.load().is_closed() {
+            self.close_balance();
+        }
+        match self.balance.give_back(units) {
+            Ok(()) => 0,
+            Err(seen) => {
+                if seen.is_closed() {
+                    self.help_close(wakes);
+                }
+                seen.owed().min(units)
+            }
         }
     }
 

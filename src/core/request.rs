@@ -11,7 +11,7 @@ use core::mem;
 use core::task::{Context, Poll, Waker, ready};
 
 use super::Core;
-use super::balance::{Snapshot, TakeError, Withdrawn, check_permits};
+use super::balance::{Snapshot, TakeError, check_permits};
 use super::budget;
 use crate::error::Reason;
 use crate::line::{Joined, Place, Registered, Seen, Vacated, Verdict};
@@ -184,7 +184,7 @@ impl Request {
     }
 
     /// Ends a request that takes no place: it asks for no permits, is refused, or panics, as too
-    /// many permits are waited for. But if it is the debt that is large, the request waits.
+    /// many permits are waited for.
     #[cold]
     #[inline(never)]
     #[track_caller]
@@ -196,17 +196,12 @@ impl Request {
     ) -> Poll<Result<(), Reason>> {
         if seen.is_closed() {
             self.stage = Stage::Refused;
-            core.balance.adjust_closed(i64::from(self.permits));
+            core.balance.give_closed(self.permits.into());
             waking(|wakes| core.help_close(wakes));
             return self.end(Stage::Refused, cx);
         }
         if self.permits > 0 {
-            let demand = DemandGuard { core, request: self, seen };
-            if seen.is_open_to_waiters_beside(core.debt()) {
-                let waker = cx.waker().clone();
-                mem::forget(demand);
-                return self.wait_slow(core, seen, None, waker, cx);
-            }
+            let _demand = DemandGuard { core, request: self, seen };
             panic!("more than 2^59 permits are being waited for");
         }
         self.end(Stage::Granted, cx)
@@ -302,7 +297,7 @@ impl Request {
             }
             Verdict::Granted => Stage::Granted,
             Verdict::Closed { missing } => {
-                core.balance.adjust_closed(i64::from(self.permits - missing));
+                core.balance.give_closed((self.permits - missing).into());
                 Stage::Refused
             }
         };
@@ -330,11 +325,10 @@ impl Request {
     ///
     /// 1. Read how many units are missing. If none is, release all permits. If the line was closed,
     ///    release those that the waiter had.
-    /// 2. Withdraw the missing units from the balance. Of these, `swallow` are on their way
-    ///    already.
-    /// 3. Leave the place, with a SINK for those that are still to come. Deliver units that came
-    ///    beyond `swallow`.
-    /// 4. Release what the waiter had in step 1.
+    /// 2. Withdraw the missing units from the balance, but for those that are on their way already.
+    /// 3. Leave the place, with a RETURN for those that are still to come. Deliver units that came
+    ///    beyond them.
+    /// 4. Release what the waiter had in step 1, and what was on its way and has come.
     ///
     /// No step waits for another thread; I1 is all that is needed.
     #[cold]
@@ -349,10 +343,8 @@ impl Request {
         };
         let missing = seen.missing();
         let had = self.permits - missing;
-        place.mark_leaving();
-        let withdrawn = core.balance.withdraw(missing);
-        if had > 0 || withdrawn != Withdrawn::Whole {
-            return Self::leave_slow(core, place, seen, had, withdrawn);
+        if had > 0 || !core.balance.try_withdraw(missing) {
+            return Self::leave_slow(core, place, seen, had);
         }
         match place.try_vacate(seen) {
             Ok((completed, waker)) => {
@@ -360,31 +352,29 @@ impl Request {
                 // User code, last: it was our waker.
                 run_one(|| drop(waker));
             }
-            Err(place) => Self::leave_slow(core, place, seen, had, withdrawn),
+            Err(place) => Self::vacate(core, place, seen, 0, 0),
         }
     }
 
-    /// Steps 3 and 4 in full: the waiter had some of its units, or some are on their way.
+    /// The last three steps in full: the waiter had some of its units, or some are on their way, or
+    /// the semaphore is closed.
     #[cold]
     #[inline(never)]
-    fn leave_slow(core: &Core, place: Place, seen: Seen, had: u32, withdrawn: Withdrawn) {
-        let swallow = match withdrawn {
-            Withdrawn::Part { swallow } => swallow,
-            Withdrawn::Whole | Withdrawn::Closed => 0,
-        };
-        let Vacated { over, counted, waker, .. } = core.line().vacate(place, seen, swallow);
+    fn leave_slow(core: &Core, place: Place, seen: Seen, had: u32) {
+        let on_its_way = core.balance.withdraw(seen.missing());
+        Self::vacate(core, place, seen, had, on_its_way);
+    }
+
+    /// Steps 3 and 4 in full.
+    #[cold]
+    #[inline(never)]
+    fn vacate(core: &Core, place: Place, seen: Seen, had: u32, on_its_way: u32) {
+        let Vacated { returned, owed, waker, .. } = core.line().vacate(place, seen, on_its_way);
         waking(|wakes| {
-            match u64::try_from(over) {
-                Ok(over) if withdrawn != Withdrawn::Closed => {
-                    core.pass_on(over, had, wakes);
-                }
-                _ => {
-                    core.balance.adjust_closed(i64::from(had) + over);
-                    core.help_close(wakes);
-                }
-            }
-            if counted {
-                core.leave_close(wakes);
+            core.pass_on(owed.into(), had + returned, wakes);
+            // The closer may be stopped.
+            if core.is_closed() {
+                core.help_close(wakes);
             }
             wakes.run(|| drop(waker));
         });
@@ -397,7 +387,7 @@ impl Request {
         core.complete(place.finish());
         match *verdict {
             Verdict::Closed { missing } => {
-                core.balance.adjust_closed(i64::from(self.permits - missing));
+                core.balance.give_closed((self.permits - missing).into());
                 waking(|wakes| core.help_close(wakes));
             }
             _ => core.release(self.permits as usize),

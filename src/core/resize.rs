@@ -10,6 +10,7 @@ use core::hint;
 use super::Core;
 use super::balance::{MAX_PERMITS, Snapshot, signed_sum};
 use super::counts::count;
+use super::limit::Seen;
 use crate::line::Line;
 use crate::wakes::{Wakes, waking};
 
@@ -42,11 +43,31 @@ impl Core {
             let sum = limit.checked_add(n as u64)?;
             (sum <= MAX_PERMITS as u64).then_some(sum)
         };
-        let before = self.limit.update(grown).map_err(|_| Overflow)?;
-        if !before.is_closed() {
+        let before = self.update_limit(grown).ok_or(Overflow)?;
+        if before.is_closed() {
+            waking(|wakes| self.help_close(wakes));
+        } else {
             self.release(n);
         }
         Ok(())
+    }
+
+    /// Makes the limit what `next` makes of it, unless that is `None`. Says what its word was before.
+    ///
+    /// If the limit is closed, the balance is closed first: the closer may be stopped between the
+    /// two, and what it has read of the limit must stay true until then.
+    fn update_limit(&self, next: impl Fn(u64) -> Option<u64>) -> Option<Seen> {
+        let mut seen = self.limit.load();
+        loop {
+            let to = next(seen.limit())?;
+            if seen.is_closed() {
+                self.close_balance();
+            }
+            match self.limit.change(seen, to) {
+                Ok(()) => return Some(seen),
+                Err(now) => seen = now,
+            }
+        }
     }
 
     /// Takes up to `n` free permits out of circulation, and says how many.
@@ -64,21 +85,11 @@ impl Core {
     fn forget_free_of_closed(&self, mut seen: Snapshot, n: u64) -> usize {
         let mut word = self.limit.load();
         loop {
-            let outstanding = seen.outstanding().unwrap_or(0).max(0).unsigned_abs();
+            let outstanding = seen.outstanding().unwrap_or(0);
             let taken = n.min(word.limit().saturating_sub(outstanding));
-            // First, as always: otherwise the count of outstanding permits would be too low for a
-            // moment, and a drain might end.
-            if !word.is_closed() {
-                self.balance.adjust_closed(-signed_sum(taken));
-            }
             match self.limit.change(word, word.limit() - taken) {
                 Ok(()) => return count(taken),
-                Err(now) => {
-                    if !word.is_closed() {
-                        self.release(count(taken));
-                    }
-                    word = now;
-                }
+                Err(now) => word = now,
             }
             seen = self.balance.load();
         }
@@ -88,7 +99,9 @@ impl Core {
     /// falls by as many, which it returns. But it does not fall below 0: the rest pays debt.
     pub(crate) fn forget_held(&self, n: usize) -> usize {
         let fall = |limit: u64| limit.min(n as u64);
-        let (Ok(before) | Err(before)) = self.limit.update(|limit| Some(limit - fall(limit)));
+        let Some(before) = self.update_limit(|limit| Some(limit - fall(limit))) else {
+            unreachable!("it falls, or stays")
+        };
         let fallen = count(fall(before.limit()));
         // Once closed, the balance counts them as outstanding, which they are no more.
         let back = if before.is_closed() { n } else { n - fallen };
@@ -114,7 +127,9 @@ impl Core {
             let to = loop {
                 let to = next(word.limit());
                 let fall = word.limit().saturating_sub(to);
-                if !word.is_closed() && !self.take_off(fall, &mut taken, wakes) {
+                if word.is_closed() {
+                    self.close_balance();
+                } else if !self.take_off(fall, &mut taken, wakes) {
                     word = self.limit.load();
                     continue;
                 }
@@ -136,12 +151,16 @@ impl Core {
                 0 => {}
                 1.. => self.release_beside(count(back.unsigned_abs()), wakes),
             }
+            if word.is_closed() {
+                self.help_close(wakes);
+            }
             count(word.limit())
         })
     }
 
-    /// Takes as many permits out of the balance as are missing from `fall`, unless it is closed.
-    /// `false` if it must be tried again, as other threads have taken too much at this instant.
+    /// Takes as many permits out of the balance as are missing from `fall`. `false` if it must be
+    /// tried again, as the limit was closed meanwhile, or as other threads have taken too much at
+    /// this instant.
     fn take_off(&self, fall: u64, taken: &mut Taken, wakes: &mut Wakes) -> bool {
         let missing = fall.saturating_sub(taken.permits);
         if missing == 0 {
@@ -149,12 +168,7 @@ impl Core {
         }
         let seen = match self.balance.take_off(missing) {
             Ok(seen) => seen,
-            Err(seen) if seen.is_closed() => {
-                // The closer has not closed the limit yet, and will count these as free.
-                self.balance.adjust_closed(-signed_sum(missing));
-                taken.permits += missing;
-                return true;
-            }
+            Err(seen) if seen.is_closed() => return false,
             Err(_) => {
                 // They must not wait for ours, as we wait for theirs.
                 if taken.permits > 0 {
@@ -170,12 +184,11 @@ impl Core {
         taken.permits += free;
         let rest = missing - free;
         if rest > 0 {
-            if let Some(found) = self.line.get_or_init(Line::with_seed).owe(rest) {
-                taken.in_hand += found;
-            } else {
-                // The close has removed this demand with all others.
-                self.balance.adjust_closed(-signed_sum(rest));
-            }
+            // If the debt is closed, closing the balance removes this demand with all others.
+            let Some(found) = self.line.get_or_init(Line::with_seed).owe(rest) else {
+                return false;
+            };
+            taken.in_hand += found;
             taken.permits += rest;
         }
         true

@@ -5,7 +5,6 @@
 
 mod cell;
 mod debt;
-mod inside;
 mod list;
 mod position;
 mod reclaim;
@@ -15,12 +14,12 @@ mod walk;
 #[cfg(test)]
 mod tests;
 
+use core::hint::spin_loop;
 use core::task::Waker;
 
 use self::cell::{Cell, Published};
 pub(crate) use self::cell::{Registered, Seen, Vacated, Verdict};
-use self::debt::Debt;
-use self::inside::Inside;
+use self::debt::{Added, Debt};
 use self::list::List;
 pub(crate) use self::position::Place;
 use self::segment::CELLS;
@@ -41,6 +40,16 @@ pub(crate) enum Joined {
     Shut(Option<Waker>),
 }
 
+/// What came of the units of [`Line::deliver`] that nobody got.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Delivered {
+    /// They were on their way to waiters that have left, or the semaphore is being closed: the
+    /// caller must give them back to the balance.
+    pub(crate) returned: u64,
+    /// The batch of wakers is full: the caller must wake them, and deliver these.
+    pub(crate) left: u64,
+}
+
 /// The line of waiters.
 #[derive(Debug)]
 pub(crate) struct Line {
@@ -51,8 +60,6 @@ pub(crate) struct Line {
     seed: u64,
     /// The line is shut, and no waiter in it will be served.
     all_void: AtomicBool,
-    /// The threads inside a close of this line.
-    inside: Inside,
     /// The line of those who wait until all permits are back. No unit ever comes there: they wait
     /// until it is closed.
     drain: LazyBox<Line>,
@@ -71,7 +78,6 @@ impl Line {
             debt: Debt::new(),
             seed,
             all_void: AtomicBool::new(false),
-            inside: Inside::new(),
             drain: LazyBox::new(0),
         }
     }
@@ -88,23 +94,31 @@ impl Line {
 
     /// Adds to the debt `units` that count as asked for in the balance already. Returns the units
     /// that it took out of the line and that the debt does not need: the caller has them in hand
-    /// and must deliver them. `None` if the line is shut: then nothing was done.
+    /// and must deliver them. `None` if the debt is closed: then nothing was done.
     ///
     /// A deliverer that did not see the debt may have left units for it at the head of the line, in
     /// a place that is not reserved or whose owner has not published yet (D3).
+    ///
+    /// If several threads add so much at the same instant that the debt has no room, it waits for
+    /// those that carry units, and pay.
     pub(crate) fn owe(&self, units: u64) -> Option<u64> {
-        if !self.debt.add(units) {
-            return None;
+        loop {
+            match self.debt.add(units) {
+                Added::Yes => break,
+                Added::Full => spin_loop(),
+                Added::Closed => return None,
+            }
         }
         dekker();
         let mut errand = TakeBack::new(&self.debt);
         walk(&self.list, &mut errand);
         let found = errand.units();
-        Some(found - self.debt.pay(found))
+        Some(found - self.debt.pay(found).unwrap_or(0))
     }
 
-    /// Writes the debt off, as the line is about to be shut, and says how much it was.
-    pub(crate) fn write_off(&self) -> u64 {
+    /// Closes the debt, as the balance is about to be closed, and says how much it is. It does not
+    /// change any more.
+    pub(crate) fn close_debt(&self) -> i64 {
         self.debt.close()
     }
 
@@ -176,23 +190,23 @@ impl Line {
     }
 
     /// Delivers units: to the debt, and then to the head of the line, to one waiter after the
-    /// other. Says how many came back: none, unless the line is shut.
-    ///
-    /// The wakers of the waiters that were served are in `wakes` then. If they are many, some are
-    /// woken before the last waiters are served.
-    pub(crate) fn deliver(&self, mut units: u64, wakes: &mut Wakes) -> u64 {
-        loop {
-            units -= self.debt.pay(units);
-            if units == 0 {
-                return 0;
-            }
-            let mut delivery = Delivery::new(units, &self.debt, wakes);
-            let stop = walk(&self.list, &mut delivery);
-            units = delivery.units();
-            if stop != Stop::BatchFull {
-                return units;
-            }
-            wakes.wake();
+    /// other, until the batch of `wakes` is full. It must have room for one waker. The wakers of the
+    /// waiters that were served are in it then.
+    pub(crate) fn deliver(&self, units: u64, wakes: &mut Wakes) -> Delivered {
+        let Some(paid) = self.debt.pay(units) else {
+            return Delivered { returned: units, left: 0 };
+        };
+        let units = units - paid;
+        if units == 0 {
+            return Delivered::default();
+        }
+        let mut delivery = Delivery::new(units, &self.debt, wakes);
+        let stop = walk(&self.list, &mut delivery);
+        let (left, returned) = (delivery.units(), delivery.returned());
+        if stop == Stop::BatchFull {
+            Delivered { returned, left }
+        } else {
+            Delivered { returned: returned + left, left: 0 }
         }
     }
 
@@ -200,7 +214,7 @@ impl Line {
     /// exactly `units`. The caller must wake it. Otherwise nothing was done.
     #[inline]
     pub(crate) fn serve_first(&self, units: u64) -> Option<Waker> {
-        if self.debt.load() != 0 {
+        if self.debt.is_due() {
             return None;
         }
         let guard = self.list.try_first()?;
@@ -220,9 +234,9 @@ impl Line {
     }
 
     /// Gives up the place of a waiter that was `seen` to wait. Its demand was withdrawn from the
-    /// balance, but `swallow` of the units come here all the same.
-    pub(crate) fn vacate(&self, place: Place, seen: Seen, swallow: u32) -> Vacated {
-        let vacated = place.cell().vacate(seen, swallow);
+    /// balance, but for the units that are `on_its_way`.
+    pub(crate) fn vacate(&self, place: Place, seen: Seen, on_its_way: u32) -> Vacated {
+        let vacated = place.cell().vacate(seen, on_its_way);
         if let Some(finish) = vacated.finish {
             self.complete(place.completed(finish));
         }
@@ -236,38 +250,20 @@ impl Line {
     }
 
     /// Lets nobody else in, and refuses the waiters from the head on until the batch of `wakes` is
-    /// full. Says by how much the count of free permits must be corrected, and whether the close is
+    /// full. Says how many units it found that nobody wants any more, and whether the close is
     /// complete.
-    pub(crate) fn close(&self, wakes: &mut Wakes) -> (i64, bool) {
+    pub(crate) fn close(&self, wakes: &mut Wakes) -> (u64, bool) {
         self.list.shut();
-        let mut closing = Closing::new(&self.inside, wakes);
+        let mut closing = Closing::new(wakes);
         let stop = walk(&self.list, &mut closing);
-        let correction = closing.correction();
+        let units = closing.units();
         let all = stop != Stop::BatchFull;
         if all {
             // ORDERING: Release. Pairs with `is_all_void`: a thread that need not help sees what
             // was done.
             self.all_void.store(true, Release);
         }
-        (correction, all)
-    }
-
-    /// Says that the caller may make a correction of the balance its own from now on.
-    pub(crate) fn enter_close(&self) {
-        self.inside.enter();
-    }
-
-    /// Says that the caller has applied its corrections, and whether nobody else is inside.
-    pub(crate) fn leave_close(&self) -> bool {
-        self.inside.leave()
-    }
-
-    /// Whether all corrections of the close are applied. If so, it stays so.
-    ///
-    /// If not, whoever applies the last of them sees what was done before this call (D4).
-    pub(crate) fn is_settled(&self) -> bool {
-        // Nobody enters with a correction to make after all are void.
-        self.inside.is_empty() && self.is_all_void() && self.inside.is_empty()
+        (units, all)
     }
 
     /// The line of those who wait for the drain.

@@ -177,12 +177,6 @@ impl Place {
         self.cell().register(waker)
     }
 
-    /// Says, before the waiter withdraws its demand from the balance, that it is about to leave.
-    #[inline]
-    pub(crate) fn mark_leaving(&self) {
-        self.cell().mark_leaving();
-    }
-
     /// Gives up the place of a waiter, if no unit is on its way to it, and none has come since it
     /// was `seen`. Otherwise the place comes back.
     #[inline]

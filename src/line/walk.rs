@@ -3,7 +3,6 @@
 
 use super::cell::{Cell, Finish, Visited};
 use super::debt::Debt;
-use super::inside::Inside;
 use super::list::List;
 use super::reclaim::Guard;
 use super::segment::{CELLS, Segment};
@@ -17,7 +16,7 @@ pub(super) enum Stop {
     Done,
     /// The collected wakers must be woken before it goes on.
     BatchFull,
-    /// The line is shut, and here it ends.
+    /// The line is shut, and here it ends, or it is about to be.
     Shut,
 }
 
@@ -28,8 +27,8 @@ pub(super) enum Visit {
     Again,
     /// The cell is satisfied.
     Passed,
-    /// The cell was a SINK, which is full now, and is GONE.
-    Filled(Finish),
+    /// The cell was a RETURN, and is GONE now.
+    Finished(Finish),
     /// The cell is not satisfied: stop here.
     Stop(Stop),
 }
@@ -67,7 +66,7 @@ fn walk_segment(list: &List, guard: &Guard<'_>, visitor: &mut impl Visitor) -> O
         match visitor.visit(list, segment, index) {
             Visit::Again => continue,
             Visit::Passed => {}
-            Visit::Filled(finish) => {
+            Visit::Finished(finish) => {
                 list.complete(Segment::pass_mark(guard.pointer(), index, finish));
             }
             Visit::Stop(end) => break Some(end),
@@ -85,18 +84,24 @@ fn walk_segment(list: &List, guard: &Guard<'_>, visitor: &mut impl Visitor) -> O
 #[derive(Debug)]
 pub(super) struct Delivery<'a> {
     units: u64,
+    returned: u64,
     debt: &'a Debt,
     wakes: &'a mut Wakes,
 }
 
 impl<'a> Delivery<'a> {
     pub(super) fn new(units: u64, debt: &'a Debt, wakes: &'a mut Wakes) -> Self {
-        Self { units, debt, wakes }
+        Self { units, returned: 0, debt, wakes }
     }
 
     /// The units still in hand.
     pub(super) fn units(&self) -> u64 {
         self.units
+    }
+
+    /// The units that came to a RETURN.
+    pub(super) fn returned(&self) -> u64 {
+        self.returned
     }
 
     /// At a cell where nobody has published.
@@ -115,22 +120,28 @@ impl<'a> Delivery<'a> {
             return Visit::Stop(Stop::Done);
         }
         dekker();
-        if self.debt.load() != 0 {
+        if self.debt.is_due() {
             // These units may be for the debt, which was not there when this delivery began (D3).
             self.units += cell.take_units(false).unwrap_or(0);
-            self.units -= self.debt.pay(self.units);
-            if self.units == 0 {
-                return Visit::Stop(Stop::Done);
-            }
-            return Visit::Again;
+            let Some(paid) = self.debt.pay(self.units) else {
+                return Visit::Stop(Stop::Shut);
+            };
+            self.units -= paid;
+            return if self.units == 0 { Visit::Stop(Stop::Done) } else { Visit::Again };
         }
         let shut = list.tail().is_shut();
-        // Units that have no room here were asked for by waiters that have published behind.
-        if self.units == 0 && !shut && no_one_published_behind(list, segment, index) {
-            return Visit::Stop(Stop::Done);
+        if !shut && no_one_published_behind(list, segment, index) {
+            // Owners that have not published yet ask for less than a cell has room for. So units
+            // that have none are for a debt, whose thread is about to add it.
+            if self.units == 0 || self.debt.credit(self.units) {
+                self.units = 0;
+                return Visit::Stop(Stop::Done);
+            }
+            self.units += cell.take_units(false).unwrap_or(0);
+            return Visit::Stop(Stop::Shut);
         }
         let reserved = list.tail().is_past(segment, index);
-        debug_assert!(reserved || shut, "nobody asked for so much");
+        debug_assert!(reserved || shut, "nobody stands behind a place that nobody has");
         let Some(left) = cell.take_units(reserved) else {
             return Visit::Again;
         };
@@ -194,9 +205,10 @@ impl Visitor for Delivery<'_> {
                 }
                 Visit::Passed
             }
-            Visited::Filled { took, finish } => {
-                self.units -= u64::from(took);
-                Visit::Filled(finish)
+            Visited::Returned { units, finish } => {
+                self.units -= units;
+                self.returned += units;
+                finish.map_or(Visit::Stop(Stop::Done), Visit::Finished)
             }
         }
     }
@@ -299,19 +311,18 @@ impl Visitor for TakeBack<'_> {
 /// Refuses the waiters; see [`Line::close`](super::Line::close). The tail is shut before.
 #[derive(Debug)]
 pub(super) struct Closing<'a> {
-    correction: i64,
-    inside: &'a Inside,
+    units: u64,
     wakes: &'a mut Wakes,
 }
 
 impl<'a> Closing<'a> {
-    pub(super) fn new(inside: &'a Inside, wakes: &'a mut Wakes) -> Self {
-        Self { correction: 0, inside, wakes }
+    pub(super) fn new(wakes: &'a mut Wakes) -> Self {
+        Self { units: 0, wakes }
     }
 
-    /// The units found in OPEN cells, less the units that SINKs were still to swallow.
-    pub(super) fn correction(&self) -> i64 {
-        self.correction
+    /// The units found in OPEN cells.
+    pub(super) fn units(&self) -> u64 {
+        self.units
     }
 
     /// At a cell where nobody has published: its owner, if it has one, will find it SKIPPED and the
@@ -321,7 +332,7 @@ impl<'a> Closing<'a> {
         let Some(left) = cell.take_units(reserved) else {
             return Visit::Again;
         };
-        self.correction += i64::try_from(left).unwrap_or(i64::MAX);
+        self.units += left;
         if reserved { Visit::Passed } else { Visit::Stop(Stop::Shut) }
     }
 }
@@ -329,29 +340,16 @@ impl<'a> Closing<'a> {
 impl Visitor for Closing<'_> {
     fn visit(&mut self, list: &List, segment: &Segment, index: usize) -> Visit {
         let cell = segment.cell(index);
-        // The owner may have made a correction its own by withdrawing. Then it is inside, too, until
-        // it has applied it. It is counted before it can find the cell VOID.
-        let counted = cell.is_leaving();
-        if counted {
-            self.inside.enter();
-        }
-        let visited = cell.void(counted);
-        if counted && !matches!(visited, Visited::Served { .. }) {
-            let _we_are_inside = self.inside.leave();
-        }
-        match visited {
+        match cell.void() {
             Visited::Open => self.at_open(list, segment, cell, index),
             Visited::Short => unreachable!("a claim is voided whole"),
             Visited::Satisfied => Visit::Passed,
+            Visited::Returned { finish, .. } => finish.map_or(Visit::Passed, Visit::Finished),
             Visited::Served { waker, .. } => {
                 if let Some(waker) = waker {
                     self.wakes.push(waker);
                 }
                 Visit::Passed
-            }
-            Visited::Filled { took, finish } => {
-                self.correction -= i64::from(took);
-                Visit::Filled(finish)
             }
         }
     }

@@ -15,5 +15,6 @@ pub(crate) const USE_AFTER_FREE: bool = cfg!(semafair_bug = "use_after_free");
 /// A segment that was retired is not freed.
 pub(crate) const LEAK: bool = cfg!(semafair_bug = "leak");
 
-/// A waiter that leaves while units are on their way to it swallows none of them.
+/// A waiter that leaves while units are on their way to it lets them go on to those behind, and
+/// withdraws its whole demand all the same.
 pub(crate) const DOUBLE_GRANT: bool = cfg!(semafair_bug = "double_grant");

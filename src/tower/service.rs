@@ -32,7 +32,7 @@ use crate::semaphore::Semaphore;
 /// # Panics
 ///
 /// `call` panics if the [weight](Weight) exceeds [`Semaphore::MAX_PERMITS`], which is possible on 32-bit
-/// machines only, or if more than 2<sup>59</sup> permits would be waited for. The service is not called then.
+/// machines only, and may panic if more than 2<sup>59</sup> permits are waited for. The service is not called then.
 ///
 /// # Examples
 ///

@@ -1,6 +1,6 @@
 //! The example programs, run as programs: what they print, how they end, what they leave behind.
 
-mod program;
+pub(crate) mod program;
 mod story;
 
 use std::fs;
@@ -317,6 +317,16 @@ async fn a_limit_follows_a_setting_and_the_service() {
     assert!(result.lines().last().expect("a sum").contains("calls were answered"), "{result}");
 }
 
+#[cfg(feature = "monitor")]
+#[tokio::test]
+async fn the_futurelock_is_reported_and_cured() {
+    let output = run("futurelock", NO_OPTIONS).await;
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{printed}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(printed.contains("(first try), and nobody has polled that future since"), "{printed}");
+    assert_eq!(printed.matches("Cured: ").count(), 3, "{printed}");
+}
+
 #[tokio::test]
 async fn load_is_shed_at_once() {
     let output = run("shed", NO_OPTIONS).await;
@@ -334,4 +344,14 @@ async fn buffers_stay_within_a_budget() {
     let result = text(&output.stdout);
     assert_eq!(result.matches("had a buffer of").count(), 24, "{result}");
     assert!(result.contains("A file of 64 MiB was refused"), "{result}");
+}
+
+#[tokio::test]
+async fn connections_are_checked_and_shared() {
+    let output = run("pool", NO_OPTIONS).await;
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let result = text(&output.stdout);
+    assert!(result.contains("240 questions were answered"), "{result}");
+    assert!(result.contains("is told: semaphore `connections` closed."), "{result}");
+    assert!(result.ends_with("were open at once; 4 were allowed.\n"), "{result}");
 }

@@ -30,6 +30,8 @@ mod limits;
 #[cfg(feature = "futures")]
 mod map_limited;
 mod model;
+#[cfg(feature = "monitor")]
+mod monitor;
 mod ordering;
 mod panics;
 #[cfg(feature = "keyed")]
@@ -42,6 +44,8 @@ mod readme;
 mod reentrancy;
 mod regressions;
 mod run;
+#[cfg(feature = "tower")]
+mod server;
 mod status;
 mod stress;
 mod tidy;

@@ -385,12 +385,12 @@ fn finish(rng: &mut Rng, sem: &Arc<Semaphore>, total: usize, sides: Vec<Side>) {
 
 #[test]
 fn of_two() {
-    races(40_000, [Step::some, Step::some]);
+    races(20_000, [Step::some, Step::some]);
 }
 
 #[test]
 fn of_three() {
-    races(15_000, [Step::some, Step::some, Step::some]);
+    races(8_000, [Step::some, Step::some, Step::some]);
 }
 
 #[test]
@@ -403,7 +403,7 @@ fn of_a_grant_and_new_wakers() {
 
 #[test]
 fn of_a_close_and_anything() {
-    races(40_000, [|_| vec![Step::Close], |rng| vec![Step::random(rng)]]);
+    races(20_000, [|_| vec![Step::Close], |rng| vec![Step::random(rng)]]);
 }
 
 /// Lowers or raises the limit, in one of the ways there are.
@@ -417,22 +417,22 @@ fn resize(rng: &mut Rng) -> Step {
 
 #[test]
 fn of_a_new_limit_and_anything() {
-    races(40_000, [|rng| vec![resize(rng)], |rng| vec![Step::random(rng)]]);
+    races(20_000, [|rng| vec![resize(rng)], |rng| vec![Step::random(rng)]]);
 }
 
 #[test]
 fn of_two_new_limits() {
-    races(40_000, [|rng| vec![resize(rng)], |rng| vec![resize(rng)]]);
+    races(20_000, [|rng| vec![resize(rng)], |rng| vec![resize(rng)]]);
 }
 
 #[test]
 fn of_two_new_limits_and_anything() {
     let resizes = |rng: &mut Rng| vec![resize(rng), resize(rng)];
-    races(15_000, [resizes, resizes, Step::some]);
+    races(8_000, [resizes, resizes, Step::some]);
 }
 
 #[test]
 fn of_a_new_limit_and_a_close() {
-    races(40_000, [|rng| vec![resize(rng)], |_| vec![Step::Close]]);
-    races(15_000, [|rng| vec![resize(rng)], |_| vec![Step::Close], Step::some]);
+    races(20_000, [|rng| vec![resize(rng)], |_| vec![Step::Close]]);
+    races(8_000, [|rng| vec![resize(rng)], |_| vec![Step::Close], Step::some]);
 }

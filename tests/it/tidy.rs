@@ -9,8 +9,14 @@ use source::{Source, word_at, words};
 
 /// The storeys, from the top. A file imports only from storeys below its own; `lib` may name all.
 /// A folder's `mod.rs` goes by the name of the folder.
-const STOREYS: [&str; 75] = [
+const STOREYS: [&str; 80] = [
     "lib",
+    "monitor",
+    "monitor/watch",
+    "monitor/acquire",
+    "monitor/permit",
+    "monitor/report",
+    "monitor/registry",
     "tower",
     "tower/layer",
     "tower/service",
@@ -67,7 +73,6 @@ const STOREYS: [&str; 75] = [
     "line",
     "line/walk",
     "line/debt",
-    "line/inside",
     "line/list",
     "line/reclaim",
     "line/reclaim/hazards",

@@ -75,7 +75,7 @@ fn close_against_cancel() {
     });
 }
 
-/// `SINK -> GONE`: what a sink was still to swallow is taken off what counts as free.
+/// `RETURN -> GONE`: what was on its way to who left comes to the end of the line, and is free.
 #[test]
 fn close_against_cancel_and_release() {
     check(|| {

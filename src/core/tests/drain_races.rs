@@ -31,8 +31,25 @@ fn drain_against_the_last_release_and_close() {
     });
 }
 
-/// A unit comes back that a waiter withdrew and has not swallowed yet: the zero is false, as another
-/// permit is out.
+/// D4: whoever brings the last permit back, or the one who waits, sees the other.
+#[test]
+fn drain_against_the_last_release() {
+    check(|| {
+        let bank = Bank::new(1);
+        let permit = bank.semaphore.clone().try_acquire_owned().unwrap();
+        bank.semaphore.close();
+        let t = bank.spawn(move |_| drop(permit));
+        let alarm = Arc::<Alarm>::default();
+        let mut drained = bank.semaphore.clone().drained_owned();
+        let ready = poll(&mut drained, &alarm);
+        t.join().unwrap();
+        assert!(ready || alarm.has_rung(), "it sleeps for ever");
+        assert!(poll(&mut drained, &alarm));
+    });
+}
+
+/// A unit is on its way to a waiter that leaves, and another permit is out: that is never left out of
+/// the count.
 #[test]
 fn drain_against_cancel_release_and_close() {
     check(|| {
@@ -46,16 +63,18 @@ fn drain_against_cancel_release_and_close() {
         let t1 = bank.spawn(move |_| drop(permit));
         let t2 = bank.spawn(move |_| waiter.cancel());
         bank.semaphore.close();
+        assert!((1..=2).contains(&bank.semaphore.outstanding()), "a permit is out");
         t1.join().unwrap();
         t2.join().unwrap();
         assert!(!alarm.has_rung(), "a permit is out");
+        assert_eq!(bank.semaphore.outstanding(), 1);
         drop(kept);
         assert!(alarm.has_rung(), "it sleeps for ever");
         assert!(poll(&mut drained, &alarm));
     });
 }
 
-/// The limit changes while the closer has read the old one: the zero between is false.
+/// The limit changes while the closer has read the old one.
 #[test]
 fn drain_against_a_new_limit_and_close() {
     for limit in [0, 2] {

@@ -2,7 +2,7 @@
 
 use super::models::{Bank, check};
 
-/// `PARKED -> GONE`, `SINK` or `DONE -> GONE`: the unit finds the next, or is free.
+/// `PARKED -> GONE`, `RETURN` or `DONE -> GONE`: the unit finds the next, or is free.
 #[test]
 fn cancel_against_release() {
     check(|| {
@@ -55,7 +55,7 @@ fn granted_then_dropped() {
     });
 }
 
-/// Two neighbours leave while a unit comes for one of them: `SINK` takes what is on its way.
+/// Two neighbours leave while units come for them: `RETURN` gives back what is on its way.
 #[test]
 fn two_cancel_against_release() {
     check(|| {
@@ -101,7 +101,7 @@ fn join_and_cancel_against_join() {
     });
 }
 
-/// What a cancel makes free can be taken at once, though its units are still on their way.
+/// What is on its way to one who leaves can be taken as soon as it is there.
 #[test]
 fn cancel_then_try() {
     check(|| {

@@ -14,7 +14,8 @@ use loom::sync::atomic::AtomicUsize;
 use shuttle::sync::atomic::AtomicUsize;
 
 use self::client::Step::{
-    Add, Ask, AskBetween, Available, Close, Forget, Leave, Poll, Release, Try, TryBetween,
+    Add, Ask, AskBetween, Available, Close, Forget, Leave, Limit, Poll, Reduce, Release, SetLimit,
+    Try, TryBetween, Vanish,
 };
 use self::client::{Side, Step, race};
 use super::models::{check, thread};
@@ -23,8 +24,17 @@ use crate::{AcquireBetweenOwned, AcquireOwned, OwnedSemaphorePermit, Semaphore, 
 /// Checks the histories of so many permits, and threads that each do some steps before they race,
 /// and some in the race.
 fn histories<const N: usize>(permits: u32, sides: [(&[Step], &[Step]); N]) {
+    bounded_histories(permits, None, sides);
+}
+
+/// The same where the line may have a bound.
+fn bounded_histories<const N: usize>(
+    permits: u32,
+    bound: Option<u32>,
+    sides: [(&[Step], &[Step]); N],
+) {
     let sides = sides.map(|(before, race)| Side { before: before.to_vec(), race: race.to_vec() });
-    check(move || race(permits, &sides, || ()));
+    check(move || race(permits, bound, &sides, || ()));
 }
 
 /// A first poll is two events: who asked first and was late is overtaken on the way to the line.
@@ -115,6 +125,58 @@ fn poll_between_against_add_and_ask() {
     histories(0, [(&[AskBetween(1, 3)], &[Poll(0)]), (&[], &[Add(2), Ask(1)])]);
 }
 
+#[test]
+fn set_limit_against_release() {
+    histories(1, [(&[], &[SetLimit(0), Limit]), (&[Try(1)], &[Release, Available])]);
+}
+
+#[test]
+fn set_limit_against_release_to_one_who_waits() {
+    histories(1, [(&[], &[SetLimit(0)]), (&[Try(1), Ask(1)], &[Release, Poll(0)])]);
+}
+
+#[test]
+fn set_limit_against_set_limit() {
+    histories(1, [(&[Try(1)], &[SetLimit(0)]), (&[], &[SetLimit(2), Available])]);
+}
+
+#[test]
+fn reduce_against_reduce_and_try() {
+    histories(2, [(&[], &[Reduce(1), Limit]), (&[], &[Reduce(2), Try(1)])]);
+}
+
+#[test]
+fn set_limit_against_ask() {
+    histories(1, [(&[], &[SetLimit(0)]), (&[], &[Ask(1), Leave(0)])]);
+}
+
+#[test]
+fn set_limit_against_close() {
+    histories(1, [(&[Try(1)], &[SetLimit(0)]), (&[], &[Close, Available])]);
+}
+
+#[test]
+fn vanish_against_set_limit() {
+    histories(1, [(&[Try(1)], &[Vanish, Limit]), (&[], &[SetLimit(0), Available])]);
+}
+
+#[test]
+fn forget_against_set_limit() {
+    histories(2, [(&[], &[Forget(2)]), (&[], &[SetLimit(1), Available])]);
+}
+
+/// Two who ask, where one of them may wait.
+#[test]
+fn a_bounded_line_against_ask_and_ask() {
+    bounded_histories(0, Some(1), [(&[], &[Ask(1)]), (&[], &[Ask(1)])]);
+}
+
+#[test]
+fn a_bounded_line_against_leave_and_release() {
+    let sides = [(&[Ask(1)] as &[_], &[Leave(0)] as &[_]), (&[], &[Add(1), Ask(2)])];
+    bounded_histories(0, Some(1), sides);
+}
+
 /// Random programs.
 #[cfg(semafair_shuttle)]
 fn random_histories(threads: usize, steps: u32) {
@@ -125,7 +187,8 @@ fn random_histories(threads: usize, steps: u32) {
         let some = |n| (0..below(n + 1)).map(|_| Step::random(below)).collect();
         let sides: Vec<_> =
             (0..threads).map(|_| Side { before: some(2), race: some(steps) }).collect();
-        race(below(4), &sides, || ());
+        let bound = (below(4) == 0).then(|| below(4));
+        race(below(4), bound, &sides, || ());
     });
 }
 

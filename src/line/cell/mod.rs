@@ -10,7 +10,7 @@
 //!    | |  join, no waker       |  | '-------------------------------------------> VOID(r)
 //!    | | join: c >= n          |  '-- leave, nothing on its way -----> GONE    (closer wakes)
 //!    | '--------> GONE         |
-//!    | deliver, close,         '-- leave: SINK(s) -- deliver: s units vanish; close --> GONE
+//!    | deliver, close,         '-- leave: RETURN(s) - deliver: s units go back; close -> GONE
 //!    v  join behind
 //!  SKIPPED                      DONE, VOID, SKIPPED -- finish (owner of the place) ----> GONE
 //! ```
@@ -109,13 +109,13 @@ impl Cell {
     /// Delivers up to `units` here.
     ///
     /// Transition: `PARKED(r), AWAKE(r) -> DONE` (deliverer, who then has the waker) or the same
-    /// with `r - units`; `SINK(s) -> GONE` or `SINK(s - units)`.
+    /// with `r - units`; `RETURN(s) -> GONE` or `RETURN(s - units)`.
     pub(super) fn deliver(&self, units: u64) -> Visited {
         let delivered = self.update(|word| match word.tag() {
             // All that is needed here.
             Tag::Parked | Tag::Awake if units >= word.units().into() => Some(word.to(Tag::Done, 0)),
-            Tag::Sink if units >= word.units().into() => Some(word.to(Tag::Gone, 0)),
-            Tag::Parked | Tag::Awake | Tag::Sink if units > 0 =>
+            Tag::Return if units >= word.units().into() => Some(word.to(Tag::Gone, 0)),
+            Tag::Parked | Tag::Awake | Tag::Return if units > 0 =>
             {
                 #[expect(clippy::cast_possible_truncation, reason = "fewer than a `u32`")]
                 Some(word.with_units(word.units() - units as u32))
@@ -123,10 +123,12 @@ impl Cell {
             _ => None,
         });
         match delivered {
-            Ok((from, _)) if units < from.units().into() => Visited::Short,
-            Ok((from, _)) if from.tag() == Tag::Sink => {
-                Visited::Filled { took: from.units(), finish: Finish::of(from) }
+            Ok((from, _)) if from.tag() == Tag::Return => {
+                let expected = u64::from(from.units());
+                let finish = (units >= expected).then(|| Finish::of(from));
+                Visited::Returned { units: units.min(expected), finish }
             }
+            Ok((from, _)) if units < from.units().into() => Visited::Short,
             Ok((from, waker)) => Visited::Served { took: from.units(), waker },
             Err(word) if word.tag() == Tag::Open => Visited::Open,
             Err(word) if word.is_satisfied() => Visited::Satisfied,
@@ -147,32 +149,25 @@ impl Cell {
         self.change(word, word.to(Tag::Done, 0)).unwrap_or_default()
     }
 
-    /// Refuses the waiter here, as the line is closed, or ends a SINK.
+    /// Refuses the waiter here, as the line is closed, or ends a RETURN: its units will come to the
+    /// end of the line, and are given back there.
     ///
     /// Transition: `PARKED(r), AWAKE(r) -> VOID(r)` (closer, who then has the waker);
-    /// `SINK(s) -> GONE`, where `took` says how many units will not come.
-    ///
-    /// `counted`: the owner [is about to leave](Cell::is_leaving), and the closer has counted it.
-    pub(super) fn void(&self, counted: bool) -> Visited {
+    /// `RETURN(s) -> GONE`.
+    pub(super) fn void(&self) -> Visited {
         let voided = self.update(|word| match word.tag() {
-            Tag::Parked | Tag::Awake => Some(word.voided(counted)),
-            Tag::Sink => Some(word.to(Tag::Gone, 0)),
+            Tag::Parked | Tag::Awake => Some(word.to(Tag::Void, word.units())),
+            Tag::Return => Some(word.to(Tag::Gone, 0)),
             _ => None,
         });
         match voided {
-            Ok((from, _)) if from.tag() == Tag::Sink => {
-                Visited::Filled { took: from.units(), finish: Finish::of(from) }
+            Ok((from, _)) if from.tag() == Tag::Return => {
+                Visited::Returned { units: 0, finish: Some(Finish::of(from)) }
             }
             Ok((_, waker)) => Visited::Served { took: 0, waker },
             Err(word) if word.tag() == Tag::Open => Visited::Open,
             Err(_) => Visited::Satisfied,
         }
-    }
-
-    /// Whether the owner may have withdrawn its demand from the balance, and not left yet. It is
-    /// seen by a closer that comes after the withdrawal.
-    pub(super) fn is_leaving(&self) -> bool {
-        self.slot.is_leaving()
     }
 
     /// Leaves `units` for the owner of an OPEN cell, or as many as there is room for. Says how

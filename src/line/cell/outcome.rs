@@ -22,8 +22,9 @@ pub(in crate::line) enum Published {
 pub(in crate::line) enum Visited {
     /// The wait here is over. The cell took that many units, and the caller must wake the waker.
     Served { took: u32, waker: Option<Waker> },
-    /// There was a SINK for that many units, and the cell is GONE.
-    Filled { took: u32, finish: Finish },
+    /// There was a RETURN. The caller must give that many of its units back. With `finish`, the
+    /// cell is GONE; otherwise the caller has no more units, and some are still to come here.
+    Returned { units: u64, finish: Option<Finish> },
     /// Nothing is delivered here any more.
     Satisfied,
     /// The cell took all units that were offered, and needs more.
@@ -35,12 +36,11 @@ pub(in crate::line) enum Visited {
 /// The result of `Cell::vacate`.
 #[derive(Debug)]
 pub(crate) struct Vacated {
-    /// How many units came beyond those to be swallowed. Negative if the line is closed, and that
-    /// many of those to be swallowed will never come.
-    pub(crate) over: i64,
-    /// The owner counts as inside the close, until it has applied `over`.
-    pub(crate) counted: bool,
-    /// `None` if a SINK stays behind. The thread that fills it finishes the cell.
+    /// How many units came that were on their way. They must be given back.
+    pub(crate) returned: u32,
+    /// How many came beyond those. They are owed to others, and must be delivered.
+    pub(crate) owed: u32,
+    /// `None` if a RETURN stays behind. The thread that brings its last unit finishes the cell.
     pub(in crate::line) finish: Option<Finish>,
     /// The waiter's waker, to drop when nothing is held.
     pub(crate) waker: Option<Waker>,

@@ -10,10 +10,6 @@ use crate::sync::poison;
 use crate::sync::probe::alive;
 use crate::sync::{AtomicPtr, Relaxed, const_fn};
 
-/// In `vtable`: the waiter is about to leave. A table lies at an even address.
-const LEAVING: usize = 1;
-const _: () = assert!(align_of::<RawWakerVTable>() > LEAVING);
-
 /// A waker as two words.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct RawParts {
@@ -61,7 +57,7 @@ impl WakerSlot {
             // of PARKED and before a change of that very word was published with it.
             data: self.data.load(Relaxed),
             // ORDERING: Relaxed, as the line above.
-            vtable: self.vtable.load(Relaxed).map_addr(|address| address & !LEAVING),
+            vtable: self.vtable.load(Relaxed),
         }
     }
 
@@ -76,22 +72,6 @@ impl WakerSlot {
         self.data.store(parts.data, Relaxed);
         // ORDERING: Relaxed, as the line above.
         self.vtable.store(parts.vtable, Relaxed);
-    }
-
-    /// Marks the waiter as about to leave, which is for good. Only the waiter calls this.
-    #[inline]
-    pub(super) fn mark_leaving(&self) {
-        // ORDERING: Relaxed. Only this thread writes the slot.
-        let vtable = self.vtable.load(Relaxed);
-        // ORDERING: Relaxed. Pairs with `is_leaving` by way of the balance, which the waiter changes
-        // next: a closer that comes after that change sees the mark.
-        self.vtable.store(vtable.map_addr(|address| address | LEAVING), Relaxed);
-    }
-
-    /// Whether the waiter has marked itself as about to leave.
-    pub(super) fn is_leaving(&self) -> bool {
-        // ORDERING: Relaxed. Pairs with `mark_leaving`.
-        self.vtable.load(Relaxed).addr() & LEAVING != 0
     }
 
     /// Poisons it: the tests' way to free.

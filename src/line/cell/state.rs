@@ -12,8 +12,8 @@ pub(super) enum Tag {
     /// A waiter needs the units, and the slot is empty. It is running, and will check the cell
     /// again.
     Awake,
-    /// The waiter left. The units are on their way to it, and must vanish here.
-    Sink,
+    /// The waiter left. The units are on their way to it, and go back to the balance.
+    Return,
     /// The waiter has all its units.
     Done,
     /// The line went on without this place.
@@ -33,8 +33,6 @@ const VERSION_SHIFT: u32 = 4;
 const UNITS_SHIFT: u32 = 32;
 const BELOW_UNITS: u64 = (1 << UNITS_SHIFT) - 1;
 const LOOK: u64 = 1 << 4;
-/// On VOID: its owner was about to leave, and counts as inside the close.
-const COUNTED: u64 = 1 << 4;
 const OPEN_SHIFT: u32 = 5;
 
 /// The most units for which OPEN has room.
@@ -51,8 +49,8 @@ pub(super) const MOST_LEFT: u64 = u64::MAX >> OPEN_SHIFT;
 /// ```
 ///
 /// OPEN has 59 bits for its units. Only 2^27 owners that have not published yet, each of which
-/// asked for a whole `u32`, could fill them. Units that do not fit belong to others, and are not
-/// left there.
+/// asked for a whole `u32`, could fill them. Units that do not fit are for others: for waiters that
+/// have published behind, or for a debt.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Word(pub(super) u64);
 
@@ -67,7 +65,7 @@ impl Word {
             0 => Tag::Open,
             1 => Tag::Parked,
             2 => Tag::Awake,
-            3 => Tag::Sink,
+            3 => Tag::Return,
             4 => Tag::Done,
             5 => Tag::Skipped,
             6 => Tag::Void,
@@ -127,17 +125,6 @@ impl Word {
     pub(super) fn is_to_look(self) -> bool {
         debug_assert_eq!(self.tag(), Tag::Open);
         self.0 & LOOK != 0
-    }
-
-    /// VOID with the same units, whose owner counts as inside the close or does not.
-    pub(super) fn voided(self, counted: bool) -> Self {
-        let void = self.to(Tag::Void, self.units());
-        Self(if counted { void.0 | COUNTED } else { void.0 })
-    }
-
-    /// Whether it is a VOID state whose owner counts as inside the close.
-    pub(super) fn is_counted(self) -> bool {
-        self.tag() == Tag::Void && self.0 & COUNTED != 0
     }
 
     /// The same state with that many units.

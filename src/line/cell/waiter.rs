@@ -138,37 +138,30 @@ impl Cell {
         Registered { verdict, unused: [new, old], wake_now: false }
     }
 
-    /// Says, before the waiter withdraws from the balance, that it is about to leave.
-    #[inline]
-    pub(in crate::line) fn mark_leaving(&self) {
-        self.slot.mark_leaving();
-    }
-
-    /// The waiter leaves. It has withdrawn the units that it saw missing from the balance, but
-    /// `swallow` of them come here all the same.
+    /// The waiter leaves. It has withdrawn the units that it saw missing from the balance, but for
+    /// `on_its_way`, which come here and are to be given back.
     ///
-    /// Transition: `PARKED(r), AWAKE(r) -> SINK(s)` where `s` units are still to come, otherwise
+    /// Transition: `PARKED(r), AWAKE(r) -> RETURN(s)` where `s` units are still to come, otherwise
     /// `-> GONE`; `DONE, VOID(r) -> GONE` (waiter).
-    pub(in crate::line) fn vacate(&self, seen: Seen, swallow: u32) -> Vacated {
+    pub(in crate::line) fn vacate(&self, seen: Seen, on_its_way: u32) -> Vacated {
         // DONE needs no more units: `word.units()` is zero.
         let arrived = |word: Word| seen.missing() - word.units();
-        let sinks = |word: Word| word.is_waiting() && arrived(word) < swallow;
+        let to_come = |word: Word| {
+            if word.is_waiting() { on_its_way.saturating_sub(arrived(word)) } else { 0 }
+        };
         let vacated = self.update(|word| {
             debug_assert!(word.is_waiting() || matches!(word.tag(), Tag::Done | Tag::Void));
-            let sink = word.to(Tag::Sink, swallow.wrapping_sub(arrived(word)));
-            Some(if sinks(word) { sink } else { word.to(Tag::Gone, 0) })
+            Some(match to_come(word) {
+                0 => word.to(Tag::Gone, 0),
+                units => word.to(Tag::Return, units),
+            })
         });
-        match vacated {
-            Ok((from, waker)) if sinks(from) => {
-                Vacated { over: 0, counted: false, finish: None, waker }
-            }
-            Ok((from, waker)) => Vacated {
-                over: i64::from(arrived(from)) - i64::from(swallow),
-                counted: from.is_counted(),
-                finish: Some(Finish::of(from)),
-                waker,
-            },
-            Err(_) => unreachable!("each state has another"),
+        let Ok((from, waker)) = vacated else { unreachable!("each state has another") };
+        Vacated {
+            returned: arrived(from).min(on_its_way),
+            owed: arrived(from).saturating_sub(on_its_way),
+            finish: (to_come(from) == 0).then(|| Finish::of(from)),
+            waker,
         }
     }
 

@@ -29,8 +29,8 @@ enum Start {
     WornOut,
     /// `AWAKE(2)`.
     Awake,
-    /// `SINK(2)`.
-    Sink,
+    /// `RETURN(2)`.
+    Return,
 }
 
 /// What its owner does there.
@@ -67,7 +67,7 @@ enum Other {
 /// What came of it.
 #[derive(Debug, Default)]
 struct Outcome {
-    /// Units that came out of the cell, less those that were said not to come.
+    /// Units that came out of the cell.
     units: i64,
     /// How often the mark was put on the cell, less how often it was taken along.
     marks: i64,
@@ -90,9 +90,11 @@ impl Other {
                         waker.into_iter().for_each(Waker::wake);
                         break;
                     }
-                    Visited::Filled { took, finish } => {
-                        outcome.units = i64::try_from(units).unwrap() - i64::from(took);
-                        outcome.finished(finish);
+                    Visited::Returned { units: returned, finish } => {
+                        // Those that go back, and those that go on.
+                        outcome.units = i64::try_from(units).unwrap();
+                        assert!(if finish.is_some() { returned > 0 } else { returned == units });
+                        finish.into_iter().for_each(|finish| outcome.finished(finish));
                         break;
                     }
                     Visited::Satisfied => {
@@ -116,14 +118,14 @@ impl Other {
                 }
             }
             Self::Close => loop {
-                match cell.void(false) {
+                match cell.void() {
                     Visited::Served { waker, .. } => {
                         waker.into_iter().for_each(Waker::wake);
                         break;
                     }
-                    Visited::Filled { took, finish } => {
-                        outcome.units = -i64::from(took);
-                        outcome.finished(finish);
+                    Visited::Returned { units, finish } => {
+                        assert_eq!(units, 0, "it brings none");
+                        outcome.finished(finish.expect("it is over"));
                         break;
                     }
                     Visited::Satisfied => break,
@@ -215,20 +217,19 @@ impl<'a> Waiter<'a> {
         }
     }
 
-    fn vacate(&mut self, seen: Seen, swallow: u32) {
-        let swallow = swallow.min(seen.missing());
-        // What a sink stays behind for is counted as if it had come: a closer says what did not.
-        let vacated = self.cell.vacate(seen, swallow);
-        self.outcome.units += i64::from(WANTS - seen.missing() + swallow) + vacated.over;
+    fn vacate(&mut self, seen: Seen, on_its_way: u32) {
+        let vacated = self.cell.vacate(seen, on_its_way.min(seen.missing()));
+        let had = WANTS - seen.missing();
+        self.outcome.units += i64::from(had + vacated.returned + vacated.owed);
         if let Some(finish) = vacated.finish {
             self.outcome.finished(finish);
         }
         self.is_there = false;
     }
 
-    fn leave(&mut self, swallow: u32) {
+    fn leave(&mut self, on_its_way: u32) {
         match self.cell.check() {
-            Verdict::Waiting(seen) => self.vacate(seen, swallow),
+            Verdict::Waiting(seen) => self.vacate(seen, on_its_way),
             Verdict::Granted => self.finish(0),
             Verdict::Closed { missing } => self.finish(missing),
         }
@@ -248,7 +249,7 @@ impl<'a> Waiter<'a> {
             }
             Owner::JoinAwake => self.publish(None),
             Owner::LookAnew(times) => (0..times).for_each(|_| self.look_anew()),
-            Owner::Leave(swallow) => self.leave(swallow),
+            Owner::Leave(on_its_way) => self.leave(on_its_way),
             Owner::Gone => {}
         }
     }
@@ -324,7 +325,7 @@ fn races(start: Start, owner: Owner) {
                     waiter.look_anew();
                 }
                 Start::Awake => waiter.publish(None),
-                Start::Sink => {
+                Start::Return => {
                     waiter.join();
                     waiter.leave(WANTS);
                 }
@@ -397,6 +398,6 @@ fn awake_leaves() {
 }
 
 #[test]
-fn a_sink() {
-    races(Start::Sink, Owner::Gone);
+fn a_return() {
+    races(Start::Return, Owner::Gone);
 }

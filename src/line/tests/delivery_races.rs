@@ -32,7 +32,7 @@ fn served(line: &Line, places: Vec<Place>) -> usize {
     );
     for place in places {
         match place.check() {
-            Verdict::Waiting(seen) => assert_eq!(line.vacate(place, seen, 0).over, 0),
+            Verdict::Waiting(seen) => assert_eq!(line.vacate(place, seen, 0).owed, 0),
             Verdict::Granted | Verdict::Closed { .. } => line.complete(place.finish()),
         }
     }

@@ -7,9 +7,11 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::vec::Vec;
 
+use super::deliver;
 use crate::Semaphore;
 use crate::line::cell;
 use crate::line::cell::{Finish, Published, Visited};
+use crate::line::debt::{Added, Debt};
 use crate::line::list::List;
 use crate::line::reclaim::Guard;
 use crate::line::reclaim::Source;
@@ -18,7 +20,6 @@ use crate::line::{Joined, Line, Place, Registered, Verdict};
 use crate::sync::probe::count::Count;
 use crate::sync::probe::steps::{at_steps, watched};
 use crate::sync::probe::{BATCH, memory};
-use crate::wakes::Wakes;
 
 /// Who looks in front so late that the line has gone on without it takes nothing from behind its
 /// place: a unit that lies in a place that was not given out is for whoever takes that.
@@ -27,9 +28,9 @@ fn a_late_look_in_front_takes_nothing_from_behind() {
     let line = Line::new();
     let late = line.list.reserve().expect("open");
     let (Joined::Waiting(next), 0) = line.join(None, 1, None) else { panic!("nothing is here") };
-    assert_eq!(line.deliver(1, &mut Wakes::default()), 0);
+    assert_eq!(deliver(&line, 1), 0);
     assert_eq!(next.check(), Verdict::Granted);
-    assert_eq!(line.deliver(1, &mut Wakes::default()), 0);
+    assert_eq!(deliver(&line, 1), 0);
     assert_eq!(line.pick_up(late.cell()), 0);
     let (Joined::Granted(_), 0) = line.join(None, 1, None) else { panic!("the unit is gone") };
     line.complete(late.finish());
@@ -89,13 +90,13 @@ fn a_unit_in_front_is_taken_along() {
     let line = Line::new();
     let (Joined::Waiting(served), 0) = line.join(None, 1, None) else { panic!("no unit yet") };
     let late = line.list.reserve().expect("open");
-    assert_eq!(line.deliver(2, &mut Wakes::default()), 0);
+    assert_eq!(deliver(&line, 2), 0);
     assert!(served.is_granted());
     assert_eq!(late.cell().units_left(), Some(1));
 
     served.segment().set_hint(0); // as a thread does that is late with it
     let (Joined::Waiting(next), 1) = line.join(None, 1, None) else { panic!("it is stranded") };
-    assert_eq!(line.deliver(1, &mut Wakes::default()), 0);
+    assert_eq!(deliver(&line, 1), 0);
     assert!(next.is_granted());
     [served, late, next].into_iter().for_each(|place| line.complete(place.finish()));
 }
@@ -105,11 +106,11 @@ fn a_unit_in_front_is_taken_along() {
 fn units_wait_for_late_ones_and_go_on_to_who_waits() {
     let line = Line::new();
     let late = [(); 3].map(|()| line.list.reserve().expect("open"));
-    assert_eq!(line.deliver(2, &mut Wakes::default()), 0);
+    assert_eq!(deliver(&line, 2), 0);
     assert_eq!(late[0].cell().units_left(), Some(2), "the first who comes takes them along");
     let (Joined::Waiting(waits), 2) = line.join(None, 1, None) else { panic!("stranded") };
     assert!(late[0].cell().is_satisfied());
-    assert_eq!(line.deliver(2, &mut Wakes::default()), 0);
+    assert_eq!(deliver(&line, 2), 0);
     assert!(waits.is_granted());
     let mut late_again = Vec::new();
     for place in late {
@@ -131,13 +132,13 @@ fn late_ones_in_the_next_segment_are_told_to_look() {
     let mut late: Vec<Place> = (0..2 * CELLS).map(|_| line.list.reserve().expect("open")).collect();
     for _ in 0..2 {
         // The second finds them told already.
-        assert_eq!(line.deliver(1, &mut Wakes::default()), 0);
+        assert_eq!(deliver(&line, 1), 0);
     }
     let last = late.pop().expect("there are some");
     let Published::Told(_) = last.cell().publish(1, None) else { panic!("it was not told") };
     let Published::Waiting = last.cell().publish(1, None) else { panic!("it was told twice") };
     // It waits now: the next unit takes along what lies in front.
-    assert_eq!(line.deliver(1, &mut Wakes::default()), 0);
+    assert_eq!(deliver(&line, 1), 0);
     assert!(last.is_granted());
     late.into_iter().chain([last]).for_each(|place| line.complete(place.finish()));
 }
@@ -150,8 +151,8 @@ fn a_unit_goes_on_past_one_who_came_and_went() {
     let late = line.list.reserve().expect("open");
     let (Joined::Waiting(left), 0) = line.join(None, 1, None) else { panic!("nothing is here") };
     let Verdict::Waiting(seen) = left.check() else { panic!("it waits") };
-    assert_eq!(line.vacate(left, seen, 0).over, 0);
-    assert_eq!(line.deliver(1, &mut Wakes::default()), 0);
+    assert_eq!(line.vacate(left, seen, 0).owed, 0);
+    assert_eq!(deliver(&line, 1), 0);
     let (Joined::Granted(_), 0) = line.join(None, 1, None) else { panic!("it is stranded") };
     line.complete(late.finish());
 }
@@ -176,13 +177,13 @@ fn a_delivery_ends_although_others_are_late_for_ever() {
             late.push(line.list.reserve().expect("open"));
         }
     };
-    let units = watched(next_place, || line.deliver(1, &mut Wakes::default()));
+    let units = watched(next_place, || deliver(&line, 1));
     assert_eq!(units, 0);
     assert!(lateness.get() < 100, "it ends because they are late no more");
     // Whichever of them comes at last, takes the unit along.
     let place = late.borrow_mut().pop();
     let (Joined::Waiting(place), 1) = line.join(place, 1, None) else { panic!("it is stranded") };
-    assert_eq!(line.deliver(1, &mut Wakes::default()), 0);
+    assert_eq!(deliver(&line, 1), 0);
     assert!(place.is_granted());
     line.complete(place.finish());
     late.take().into_iter().for_each(|place| line.complete(place.finish()));
@@ -220,7 +221,7 @@ fn more_units_than_an_open_cell_can_hold_go_on() {
             other => panic!("{other:?}"),
         });
         let later = line.list.reserve().expect("open");
-        assert_eq!(line.deliver((1 << 59) - 1 + more, &mut Wakes::default()), 0);
+        assert_eq!(deliver(&line, (1 << 59) - 1 + more), 0);
         assert!(waiting.iter().all(Place::is_granted));
         let left = (1 << 59) - 1 + more - 2 * u64::from(u32::MAX);
         assert_eq!(later.cell().units_left(), Some(left));
@@ -252,12 +253,12 @@ fn nobody_is_passed_over_after_the_last_unit() {
     let served = [(); BATCH].map(|()| join());
     let late = line.list.reserve().expect("open");
     let waits = join();
-    assert_eq!(line.deliver(BATCH as u64, &mut Wakes::default()), 0);
+    assert_eq!(deliver(&line, BATCH as u64), 0);
     assert!(served.iter().all(Place::is_granted));
     assert!(late.cell().is_open());
     served.into_iter().chain([late]).for_each(|place| line.complete(place.finish()));
     let Verdict::Waiting(seen) = waits.check() else { panic!("it waits") };
-    assert_eq!(line.vacate(waits, seen, 0).over, 0);
+    assert_eq!(line.vacate(waits, seen, 0).owed, 0);
 }
 
 /// The biggest request, all but filled, and filled from more than fits.
@@ -272,10 +273,10 @@ fn as_many_units_as_a_waiter_can_want() {
     assert_eq!(cell.finish(), Finish::Watched, "the mark is no part of the units");
 }
 
-/// Who leaves swallows what is on its way, less what has come since it looked; and where that is
-/// nothing, it leaves nothing behind.
+/// Who leaves waits for what is on its way, less what has come since it looked; and where that is
+/// nothing, it leaves nothing behind. What came beyond is for others.
 #[test]
-fn a_sink_for_what_is_still_to_come() {
+fn a_return_for_what_is_still_to_come() {
     let waiting = || {
         let cell = cell::Cell::new(false);
         assert!(matches!(cell.publish(3, None), Published::Waiting));
@@ -284,21 +285,57 @@ fn a_sink_for_what_is_still_to_come() {
     };
     let (cell, seen) = waiting();
     assert!(matches!(cell.deliver(1), Visited::Short));
-    assert!(cell.vacate(seen, 2).finish.is_none());
-    let Visited::Filled { took: 1, .. } = cell.deliver(5) else { panic!("one is to come") };
+    let vacated = cell.vacate(seen, 2);
+    assert_eq!((vacated.returned, vacated.owed, vacated.finish), (1, 0, None));
+    let last = cell.deliver(5);
+    assert!(
+        matches!(last, Visited::Returned { units: 1, finish: Some(Finish::Plain) }),
+        "{last:?}"
+    );
 
     let (cell, seen) = waiting();
     assert!(cell.vacate(seen, 2).finish.is_none());
-    assert!(matches!(cell.deliver(1), Visited::Short));
-    let Visited::Filled { took: 1, .. } = cell.deliver(1) else { panic!("one is to come") };
+    let first = cell.deliver(1);
+    assert!(matches!(first, Visited::Returned { units: 1, finish: None }), "{first:?}");
+    let last = cell.deliver(1);
+    assert!(matches!(last, Visited::Returned { units: 1, finish: Some(_) }), "{last:?}");
 
-    for came in 0..3 {
+    for (came, on_its_way) in [(0, 0), (1, 0), (1, 1), (2, 0), (2, 1), (2, 2), (3, 2)] {
         let (cell, seen) = waiting();
-        assert!(matches!(cell.deliver(came), Visited::Short));
-        let came = u32::try_from(came).expect("a few");
-        let vacated = cell.vacate(seen, came);
-        assert_eq!((vacated.over, vacated.finish), (0, Some(Finish::Plain)));
+        cell.deliver(came.into());
+        let vacated = cell.vacate(seen, on_its_way);
+        let shares = (vacated.returned, vacated.owed, vacated.finish);
+        assert_eq!(shares, (on_its_way, came - on_its_way, Some(Finish::Plain)));
     }
+}
+
+/// A debt has room for so much, in front and behind zero, and for nothing when it is closed.
+#[test]
+fn a_debt_has_bounds_and_an_end() {
+    const MOST: u64 = 17 << 57;
+    let debt = Debt::new();
+    assert!(!debt.is_due());
+    assert_eq!(debt.pay(1), Some(0));
+    assert!(debt.credit(5));
+    assert!(!debt.is_due());
+    assert_eq!((debt.load(), debt.pay(1)), (0, Some(0)), "a credit is no debt");
+    assert_eq!(debt.add(MOST + 6), Added::Full);
+    assert_eq!(debt.add(MOST + 5), Added::Yes);
+    assert!(debt.is_due());
+    assert_eq!((debt.load(), debt.add(1)), (MOST, Added::Full));
+    assert_eq!(debt.pay(MOST - 1), Some(MOST - 1));
+    assert_eq!(debt.pay(5), Some(1));
+    assert_eq!((debt.add(3), debt.load()), (Added::Yes, 3));
+    assert_eq!(debt.close(), 3);
+    assert!(debt.is_due());
+    assert_eq!((debt.load(), debt.pay(1), debt.add(1)), (3, None, Added::Closed));
+    assert!(!debt.credit(1));
+    assert_eq!(debt.close(), 3);
+
+    let debt = Debt::new();
+    assert!(debt.credit(2));
+    assert_eq!(debt.close(), -2);
+    assert_eq!((debt.load(), debt.pay(1)), (0, Some(0)), "there is nothing to pay");
 }
 
 /// Whatever the order in which its cells end, a segment ends with the last, and not before.
@@ -361,9 +398,9 @@ fn a_worn_out_slot_wakes_at_once() {
     assert_eq!(counts.each_ref().map(|count| count.get()), [0, 0, 1, 1]);
     assert_eq!(Arc::strong_count(&counts[1]), 2, "the line kept a waker");
 
-    assert_eq!(line.deliver(1, &mut Wakes::default()), 0);
+    assert_eq!(deliver(&line, 1), 0);
     assert_eq!(missing(register(&mut place, &wakers[3])), 1);
-    assert_eq!(line.deliver(1, &mut Wakes::default()), 0);
+    assert_eq!(deliver(&line, 1), 0);
     assert_eq!(register(&mut place, &wakers[3]), Verdict::Granted);
     line.complete(place.finish());
 }

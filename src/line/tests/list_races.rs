@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
+use super::deliver;
 use crate::core::tests::models::{Note, check, check_at_least, thread};
 use crate::line::list::List;
 use crate::line::reclaim::{Guard, Source};
 use crate::line::segment::{CELLS, Retired};
 use crate::line::{Joined, Line, Place, Verdict};
-use crate::wakes::Wakes;
 
 /// D1: a deliverer leaves a unit in a place whose owner is stopped, and reads the tail; somebody
 /// reserves the place behind, and looks in front. One of the two sees the other; and what was
@@ -21,13 +21,13 @@ fn a_unit_left_for_stopped_threads(stopped: usize) {
         let deliverer = (line.clone(), note.clone());
         let t = thread::spawn(move || {
             deliverer.1.write();
-            deliverer.0.deliver(1, &mut Wakes::default())
+            deliver(&deliverer.0, 1)
         });
         let (joined, over) = line.join(None, 1, None);
         // With nothing in hand nobody delivers, or that would find what lies about.
         if over > 0 {
             note.read();
-            assert_eq!(line.deliver(over, &mut Wakes::default()), 0);
+            assert_eq!(deliver(&line, over), 0);
         }
         assert_eq!(t.join().unwrap(), 0);
         if let Joined::Waiting(place) = joined {
@@ -59,14 +59,14 @@ fn late_ones_come_as_a_unit_is_left_in_front(n: usize) {
         let deliverer = (line.clone(), note.clone());
         let mut threads = Vec::from([thread::spawn(move || {
             deliverer.1.write();
-            assert_eq!(deliverer.0.deliver(1, &mut Wakes::default()), 0);
+            assert_eq!(deliver(&deliverer.0, 1), 0);
             None
         })]);
         let come = |line: &Line, place, note: &Note| {
             let (joined, over) = line.join(Some(place), 1, None);
             if over > 0 {
                 note.read();
-                assert_eq!(line.deliver(over, &mut Wakes::default()), 0);
+                assert_eq!(deliver(&line, over), 0);
             }
             match joined {
                 Joined::Waiting(place) => Some(place),
@@ -101,32 +101,35 @@ fn two_late_ones_come_as_a_unit_is_left_in_front() {
     late_ones_come_as_a_unit_is_left_in_front(2);
 }
 
-/// `OPEN -> AWAKE`, and `AWAKE -> DONE`, `SINK` or `GONE`: a waiter without a waker leaves while
-/// its unit comes, which is to vanish.
+/// `OPEN -> AWAKE`, and `AWAKE -> DONE`, `RETURN` or `GONE`: a waiter without a waker leaves while
+/// its unit comes, which is to be given back.
 #[test]
-fn one_who_is_awake_leaves_a_sink() {
+fn one_who_is_awake_leaves_a_return() {
     check(|| {
         let line = Arc::new(Line::new());
         let deliverer = line.clone();
-        let t = thread::spawn(move || deliverer.deliver(1, &mut Wakes::default()));
-        match line.join(None, 1, None) {
-            (Joined::Waiting(place), 0) => assert_eq!(left(&line, place, 1), 0),
-            (Joined::Granted(_), 0) => {}
+        let t = thread::spawn(move || deliver(&deliverer, 1));
+        let came = match line.join(None, 1, None) {
+            (Joined::Waiting(place), 0) => left(&line, place, 1),
+            (Joined::Granted(_), 0) => 1,
             other => panic!("{other:?}"),
-        }
-        assert_eq!(t.join().unwrap(), 0);
+        };
+        assert_eq!(t.join().unwrap() + came, 1, "the unit was lost, or came twice");
         let (Joined::Waiting(next), 0) = line.join(None, 1, None) else { panic!("a unit is left") };
         assert_eq!(left(&line, next, 0), 0);
     });
 }
 
-/// Leaves a place at which it asked for a unit, which may be there already; says what is over.
-fn left(line: &Line, place: Place, swallow: u32) -> i64 {
+/// Leaves a place at which it asked for a unit, and says how many came.
+fn left(line: &Line, place: Place, on_its_way: u32) -> u64 {
     match place.check() {
-        Verdict::Waiting(seen) => line.vacate(place, seen, swallow).over,
+        Verdict::Waiting(seen) => {
+            let vacated = line.vacate(place, seen, on_its_way);
+            u64::from(vacated.returned + vacated.owed)
+        }
         Verdict::Granted => {
             line.complete(place.finish());
-            1 - i64::from(swallow)
+            1
         }
         closed => panic!("{closed:?}"),
     }
@@ -248,9 +251,9 @@ fn a_hint_is_left_for_another() {
         let other = (line.clone(), note.clone());
         let t = thread::spawn(move || {
             other.1.write();
-            other.0.deliver(1, &mut Wakes::default())
+            deliver(&other.0, 1)
         });
-        assert_eq!(line.deliver(1, &mut Wakes::default()), 0);
+        assert_eq!(deliver(&line, 1), 0);
         if places[1].check() == Verdict::Granted {
             note.read();
         }

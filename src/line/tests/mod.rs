@@ -8,3 +8,16 @@ mod delivery_races;
 mod edges;
 #[cfg(semafair_loom)]
 mod list_races;
+
+#[cfg(not(semafair_shuttle))]
+use super::Line;
+#[cfg(not(semafair_shuttle))]
+use crate::wakes::Wakes;
+
+/// Delivers, wakes fewer than a batch, and says how many units came back.
+#[cfg(not(semafair_shuttle))]
+fn deliver(line: &Line, units: u64) -> u64 {
+    let delivered = line.deliver(units, &mut Wakes::default());
+    assert_eq!(delivered.left, 0, "the batch was full");
+    delivered.returned
+}

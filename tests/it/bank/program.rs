@@ -30,7 +30,7 @@ fn example(name: &str) -> PathBuf {
 }
 
 /// Starts an example, which is killed if the test ends before it does.
-pub(super) fn start(name: &str, options: impl IntoIterator<Item: AsRef<OsStr>>) -> Child {
+pub(crate) fn start(name: &str, options: impl IntoIterator<Item: AsRef<OsStr>>) -> Child {
     Command::new(example(name))
         .args(options)
         // It would ask for colours even in a pipe.
@@ -44,7 +44,7 @@ pub(super) fn start(name: &str, options: impl IntoIterator<Item: AsRef<OsStr>>) 
 }
 
 /// Runs an example to its end.
-pub(super) async fn run(name: &str, options: impl IntoIterator<Item: AsRef<OsStr>>) -> Output {
+pub(crate) async fn run(name: &str, options: impl IntoIterator<Item: AsRef<OsStr>>) -> Output {
     to_the_end(start(name, options)).await
 }
 
@@ -53,7 +53,7 @@ pub(super) async fn to_the_end(program: Child) -> Output {
     within_patience(program.wait_with_output()).await.expect("the program has run")
 }
 
-pub(super) async fn exit_code(program: &mut Child) -> Option<i32> {
+pub(crate) async fn exit_code(program: &mut Child) -> Option<i32> {
     within_patience(program.wait()).await.expect("the program has run").code()
 }
 
@@ -62,14 +62,14 @@ async fn within_patience<F: IntoFuture>(event: F) -> F::Output {
     timeout(PATIENCE, event).await.expect("the program hangs")
 }
 
-pub(super) type ProgramOutput = Lines<BufReader<ChildStdout>>;
+pub(crate) type ProgramOutput = Lines<BufReader<ChildStdout>>;
 
-pub(super) fn output_of(program: &mut Child) -> ProgramOutput {
+pub(crate) fn output_of(program: &mut Child) -> ProgramOutput {
     BufReader::new(program.stdout.take().expect("the output is a pipe")).lines()
 }
 
 /// Reads lines up to one that contains `part`.
-pub(super) async fn lines_until(output: &mut ProgramOutput, part: &str) -> String {
+pub(crate) async fn lines_until(output: &mut ProgramOutput, part: &str) -> String {
     let reading = async {
         let mut read = String::new();
         while let Some(line) = output.next_line().await.expect("the output is text") {
@@ -86,14 +86,25 @@ pub(super) async fn lines_until(output: &mut ProgramOutput, part: &str) -> Strin
 
 /// Presses Ctrl-C.
 #[cfg(unix)]
-pub(super) fn ctrl_c(program: &Child) {
-    use rustix::process::{Pid, Signal, kill_process};
+pub(crate) fn ctrl_c(program: &Child) {
+    send(program, rustix::process::Signal::INT);
+}
+
+/// Asks the program to end, as a supervisor does.
+#[cfg(unix)]
+pub(crate) fn terminate(program: &Child) {
+    send(program, rustix::process::Signal::TERM);
+}
+
+#[cfg(unix)]
+fn send(program: &Child, signal: rustix::process::Signal) {
+    use rustix::process::{Pid, kill_process};
 
     let id = program.id().expect("the program runs");
     let id = Pid::from_raw(id.try_into().expect("ids are positive")).expect("ids are not zero");
-    kill_process(id, Signal::INT).expect("the program can be interrupted");
+    kill_process(id, signal).expect("the program takes signals");
 }
 
-pub(super) fn text(output: &[u8]) -> &str {
+pub(crate) fn text(output: &[u8]) -> &str {
     std::str::from_utf8(output).expect("the output is text")
 }

@@ -32,7 +32,13 @@ pub(super) enum Step {
     Try(u32),
     TryBetween(u32, u32),
     Add(u32),
+    /// `forget_permits`
     Forget(u32),
+    /// `forget` of a guard
+    Vanish,
+    SetLimit(u32),
+    Reduce(u32),
+    Limit,
     Available,
     Close,
 }
@@ -50,7 +56,13 @@ impl Step {
             13 => Self::Try(1 + below(2)),
             14 => Self::TryBetween(below(2), 1 + below(3)),
             15..17 => Self::Add(1 + below(2)),
-            17 => Self::Forget(1 + below(2)),
+            17 => match below(6) {
+                0..2 => Self::SetLimit(below(5)),
+                2 => Self::Reduce(1 + below(3)),
+                3 => Self::Vanish,
+                4 => Self::Limit,
+                _ => Self::Forget(1 + below(2)),
+            },
             18 if below(4) == 0 => Self::Close,
             _ => Self::Available,
         }
@@ -89,6 +101,7 @@ impl Request {
         };
         match poll {
             Poll::Pending => (Answer::Waits, None),
+            Poll::Ready(Err(error)) if error.is_queue_full() => (Answer::Full, None),
             Poll::Ready(Err(_)) => (Answer::Closed, None),
             Poll::Ready(Ok(guard)) if between => (Answer::Got(number(&guard)), Some(guard)),
             Poll::Ready(Ok(guard)) => (Answer::Granted, Some(guard)),
@@ -233,13 +246,34 @@ impl Client {
             ),
             Step::Add(n) => self.call(
                 |semaphore| semaphore.add_permits(n as usize),
-                |()| vec![Event::Gives(n), Event::Ends],
+                |()| vec![Event::Adds(n), Event::Ends],
             ),
             Step::Forget(n) => {
-                self.call(
-                    |semaphore| u32::try_from(semaphore.forget_permits(n as usize)).unwrap(),
-                    |forgot| vec![Event::Forgot(*forgot, n)],
+                self.count(
+                    |semaphore| semaphore.forget_permits(n as usize),
+                    |forgot| vec![Event::Forgets(n), Event::Forgot(forgot)],
                 );
+            }
+            Step::Vanish => {
+                if let Some(guard) = self.guards.pop() {
+                    let n = number(&guard);
+                    self.call(|_| guard.forget(), |()| vec![Event::Vanishes(n), Event::Ends]);
+                }
+            }
+            Step::SetLimit(n) => {
+                self.count(
+                    |semaphore| semaphore.set_limit(n as usize),
+                    |before| vec![Event::Sets(n), Event::WasSet(before)],
+                );
+            }
+            Step::Reduce(n) => {
+                self.count(
+                    |semaphore| semaphore.reduce_permits(n as usize),
+                    |by| vec![Event::Reduces(n), Event::Reduced(by)],
+                );
+            }
+            Step::Limit => {
+                self.count(Semaphore::limit, |limit| vec![Event::Limit(limit)]);
             }
             Step::Available => {
                 self.look(Event::Available);
@@ -250,11 +284,17 @@ impl Client {
         }
     }
 
+    /// A call that returns a number of permits.
+    fn count(
+        &mut self,
+        run: impl FnOnce(&Semaphore) -> usize,
+        events: impl FnOnce(u32) -> Vec<Event>,
+    ) -> u32 {
+        self.call(|semaphore| u32::try_from(run(semaphore)).expect("small numbers"), |n| events(*n))
+    }
+
     fn look(&mut self, event: impl FnOnce(u32) -> Event) -> u32 {
-        self.call(
-            |semaphore| u32::try_from(semaphore.available_permits()).unwrap(),
-            |available| vec![event(*available)],
-        )
+        self.count(Semaphore::available_permits, |available| vec![event(available)])
     }
 
     fn steps(&mut self, steps: &[Step]) {
@@ -299,11 +339,22 @@ pub(super) struct Side {
 }
 
 /// Lets `sides` race, each on a thread of its own that calls `start` first, and checks that what
-/// they have seen has an order that explains it.
-pub(super) fn race(permits: u32, sides: &[Side], start: impl Fn() + Clone + Send + 'static) {
-    let semaphore = Arc::new(Semaphore::new(0));
+/// they have seen has an order that explains it. The line may have a bound.
+pub(super) fn race(
+    permits: u32,
+    bound: Option<u32>,
+    sides: &[Side],
+    start: impl Fn() + Clone + Send + 'static,
+) {
+    let semaphore = Arc::new(match bound {
+        None => Semaphore::new(0),
+        Some(bound) => Semaphore::builder(0).queue_limit(bound as usize).build(),
+    });
     let clock = Arc::new(AtomicUsize::new(0));
     let mut all = Client::new(0, &semaphore, &clock);
+    if let Some(bound) = bound {
+        all.call(|_| (), |()| vec![Event::Bound(bound)]);
+    }
     all.step(Step::Add(permits));
     let mut clients = Vec::new();
     for (i, side) in sides.iter().enumerate() {

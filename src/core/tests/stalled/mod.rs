@@ -23,13 +23,14 @@ use fastrand::Rng;
 use self::mutex::Locked;
 use self::subject::Subject;
 use self::victim::{Victim, unhindered};
-use self::world::{Left, Op, Scene, Takes, Waiter, World};
+use self::world::{End, Left, Op, Scene, Takes, Waiter, World};
 use super::seed::seed;
 use super::watchdog::{times, watch};
 use crate::Semaphore;
 use crate::sync::probe::memory;
 
-const SCENES: [Scene; 5] = [Scene::Fresh, Scene::Idle, Scene::Queue, Scene::Closed, Scene::Sparse];
+const SCENES: [Scene; 6] =
+    [Scene::Fresh, Scene::Idle, Scene::Queue, Scene::Indebted, Scene::Closed, Scene::Sparse];
 
 /// What the others do while somebody is stopped.
 #[derive(Clone, Copy, Debug)]
@@ -75,6 +76,8 @@ fn stop<S: Subject>(scene: Scene, ops: &[(Op, usize)], others: Others) -> Option
 fn stop_and_go<S: Subject>(scene: Scene, ops: &[(Op, usize)], others: Others) -> Option<Vec<bool>> {
     let mut world = World::<S>::new(scene);
     let mut takes = Takes::default();
+    let mut end = End::new(&world.semaphore);
+    let mut came = end.has_come();
     // Below the world: dropped before it, and so let go before others are where they were.
     let mut victims = Vec::new();
     for &(op, step) in ops {
@@ -99,8 +102,18 @@ fn stop_and_go<S: Subject>(scene: Scene, ops: &[(Op, usize)], others: Others) ->
     assert!(there + takes.hand + takes.place >= total, "of {total} permits only {there} are there");
     assert!(there <= total + takes.hand, "of {total} permits {there} are there");
 
+    // Who stops with nothing in its hands does not delay the end.
+    if closed && !closing && takes.hand + takes.place == 0 {
+        came = unhindered(|| end.has_come());
+        assert!(came, "the end does not come");
+    }
+
     let left: Vec<_> = victims.into_iter().rev().map(Victim::resume).collect();
+    let semaphore = world.semaphore.clone();
     settle(world, left);
+    semaphore.close();
+    assert!(came || end.is_woken(), "who waits for the end sleeps for ever");
+    assert!(end.has_come(), "the end does not come");
     Some(stopped)
 }
 

@@ -1,6 +1,7 @@
 //! A semaphore as others build it: a queue of waiters under a lock. The matrix must be red on it.
 
 use core::future::Future;
+use core::mem;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 use std::collections::{BTreeSet, VecDeque};
@@ -24,6 +25,8 @@ struct State {
     closed: bool,
     queue: VecDeque<Waiting>,
     granted: BTreeSet<usize>,
+    /// Those who wait for the end.
+    end: Vec<Waker>,
     /// Names of waiters.
     next: usize,
 }
@@ -61,7 +64,7 @@ impl Locked {
 
 impl State {
     fn serve(&mut self) -> Vec<Waker> {
-        let mut wakers = Vec::new();
+        let mut wakers = if self.closed { mem::take(&mut self.end) } else { Vec::new() };
         while let Some(head) = self.queue.front_mut() {
             let units = if self.closed { 0 } else { head.missing.min(self.free) };
             head.missing -= units;
@@ -169,9 +172,28 @@ impl Drop for Request {
     }
 }
 
+/// The wait for the end, which is the close here: what matters is the lock.
+#[derive(Debug)]
+pub(super) struct Drained(Arc<Locked>);
+
+impl Future for Drained {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.0.lock(|state| {
+            if state.closed {
+                return Poll::Ready(());
+            }
+            state.end.push(cx.waker().clone());
+            Poll::Pending
+        })
+    }
+}
+
 impl Subject for Locked {
     type Acquire = Request;
     type Permit = Permit;
+    type Drained = Drained;
 
     fn new(permits: usize) -> Self {
         let state = Mutex::new(State { free: permits, ..State::default() });
@@ -219,5 +241,9 @@ impl Subject for Locked {
 
     fn close(&self) {
         self.change(|state| state.closed = true);
+    }
+
+    fn drained(self: &Arc<Self>) -> Drained {
+        Drained(self.clone())
     }
 }

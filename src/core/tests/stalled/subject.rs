@@ -5,7 +5,7 @@ use core::pin::Pin;
 use core::task::{Context, Poll};
 use std::sync::Arc;
 
-use crate::{AcquireBetweenOwned, AcquireOwned, OwnedSemaphorePermit, Semaphore};
+use crate::{AcquireBetweenOwned, AcquireOwned, DrainedOwned, OwnedSemaphorePermit, Semaphore};
 
 /// A semaphore whose every step goes through `steps`.
 pub(super) trait Subject: Send + Sync + 'static {
@@ -13,6 +13,8 @@ pub(super) trait Subject: Send + Sync + 'static {
     type Acquire: Future<Output = Option<Self::Permit>> + Send + Unpin;
     /// Permits; dropped, they are released.
     type Permit: Send;
+    /// Waits until it is closed and all permits are back.
+    type Drained: Future<Output = ()> + Send + Unpin;
 
     fn new(permits: usize) -> Self;
     fn acquire(self: &Arc<Self>, n: u32) -> Self::Acquire;
@@ -25,6 +27,7 @@ pub(super) trait Subject: Send + Sync + 'static {
     fn reduce_permits(&self, n: usize) -> usize;
     fn available_permits(&self) -> usize;
     fn close(&self);
+    fn drained(self: &Arc<Self>) -> Self::Drained;
 }
 
 /// A request without the reason of a refusal.
@@ -47,6 +50,7 @@ impl Future for Request {
 impl Subject for Semaphore {
     type Acquire = Request;
     type Permit = OwnedSemaphorePermit;
+    type Drained = DrainedOwned;
 
     fn new(permits: usize) -> Self {
         Self::new(permits)
@@ -89,5 +93,9 @@ impl Subject for Semaphore {
 
     fn close(&self) {
         self.close();
+    }
+
+    fn drained(self: &Arc<Self>) -> Self::Drained {
+        self.clone().drained_owned()
     }
 }

@@ -62,6 +62,28 @@ impl<S: Subject> Waiter<S> {
     }
 }
 
+/// Somebody who waits until the semaphore is closed and all permits are back.
+pub(super) struct End<S: Subject> {
+    future: S::Drained,
+    bell: Arc<Bell>,
+}
+
+impl<S: Subject> End<S> {
+    pub(super) fn new(semaphore: &Arc<S>) -> Self {
+        Self { future: semaphore.drained(), bell: Arc::default() }
+    }
+
+    pub(super) fn has_come(&mut self) -> bool {
+        let waker = Waker::from(self.bell.clone());
+        Pin::new(&mut self.future).poll(&mut Context::from_waker(&waker)).is_ready()
+    }
+
+    pub(super) fn is_woken(&self) -> bool {
+        // ORDERING: SeqCst. The test's own note; nothing hangs on its order.
+        self.bell.0.load(Ordering::SeqCst)
+    }
+}
+
 /// How things stand when an operation begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Scene {
@@ -72,7 +94,9 @@ pub(super) enum Scene {
     /// No permit is free. `Granted` has one and has not looked; `Partly` has one of two; behind it
     /// stand `Second` (1), `Third` (2) and `Last` (1), beyond the end of the first segment.
     Queue,
-    /// The same, closed.
+    /// The same, with a debt of two.
+    Indebted,
+    /// As `Queue`, closed.
     Closed,
     /// Behind `Partly`, who has one of two, are four segments with one waiter each: `Second`,
     /// `Third`, `Fourth` and `Last`; between them are four of which all are gone. One more, and
@@ -114,6 +138,8 @@ pub(super) enum Op {
     /// Lowers the limit.
     Reduce(usize),
     Close,
+    /// Waits for the drain, and gives up.
+    Drain,
 }
 
 /// What a stopped thread may take along.
@@ -187,7 +213,7 @@ impl<S: Subject> World<S> {
         match scene {
             Scene::Fresh => {}
             Scene::Idle => drop(world.asks(3)),
-            Scene::Queue | Scene::Closed => {
+            Scene::Queue | Scene::Indebted | Scene::Closed => {
                 world.semaphore.add_permits(1);
                 world.holds(1);
                 world.holds(2);
@@ -197,8 +223,10 @@ impl<S: Subject> World<S> {
                 }
                 world.semaphore.add_permits(2);
                 world.total += 3;
-                if scene == Scene::Closed {
-                    world.semaphore.close();
+                match scene {
+                    Scene::Indebted => world.total -= world.semaphore.reduce_permits(2),
+                    Scene::Closed => world.semaphore.close(),
+                    _ => {}
                 }
             }
             Scene::Sparse => {
@@ -236,6 +264,7 @@ impl<S: Subject> World<S> {
                 Reduce(1),
                 Reduce(3),
                 Close,
+                Drain,
             ],
             Scene::Idle => vec![
                 Try(1),
@@ -251,6 +280,7 @@ impl<S: Subject> World<S> {
                 Reduce(1),
                 Reduce(3),
                 Close,
+                Drain,
             ],
             Scene::Queue => vec![
                 Try(1),
@@ -276,6 +306,25 @@ impl<S: Subject> World<S> {
                 Reduce(1),
                 Reduce(4),
                 Close,
+                Drain,
+            ],
+            Scene::Indebted => vec![
+                Try(1),
+                Ask(1),
+                AskBetween(1, 3),
+                LookAnew(Partly),
+                Cancel(Granted),
+                Cancel(Partly),
+                Cancel(Second),
+                Cancel(Third),
+                Cancel(Last),
+                Release(1),
+                Release(2),
+                Add(1),
+                Add(9),
+                Forget(1),
+                Reduce(1),
+                Close,
             ],
             Scene::Closed => vec![
                 Try(1),
@@ -292,6 +341,7 @@ impl<S: Subject> World<S> {
                 Forget(1),
                 Reduce(2),
                 Close,
+                Drain,
             ],
             Scene::Sparse => vec![
                 Ask(1),
@@ -346,6 +396,7 @@ impl<S: Subject> World<S> {
             // What vanishes, and the units that it may find in the line and must hand on.
             Op::Reduce(n) => Takes { hand: n, place: n, wakers: n },
             Op::Close => Takes { wakers: BATCH, ..Takes::default() },
+            Op::Drain => Takes::default(),
         };
         let operation = move || match (op, waiter.take()) {
             (
@@ -375,6 +426,13 @@ impl<S: Subject> World<S> {
             }
             (Op::Close, _) => {
                 semaphore.close();
+                Left::default()
+            }
+            (Op::Drain, _) => {
+                let mut end = End::new(&semaphore);
+                end.has_come();
+                // Again, and then not any more.
+                end.has_come();
                 Left::default()
             }
             (Op::Cancel(_) | Op::Release(_), gone) => {

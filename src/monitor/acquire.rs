@@ -1,0 +1,179 @@
+//! The future that waits for permits of a monitored semaphore.
+
+use alloc::borrow::Cow;
+use alloc::sync::Arc;
+use core::fmt;
+use core::future::Future;
+use core::panic::Location;
+use core::pin::Pin;
+use core::task::{Context, Poll, Waker};
+
+use super::permit::MonitoredPermit;
+use super::registry::{Phase, Registered, Registry};
+use crate::acquire::AcquireOwned;
+use crate::between::AcquireBetweenOwned;
+use crate::error::AcquireError;
+use crate::permit::OwnedSemaphorePermit;
+
+/// The future of the semaphore itself.
+#[derive(Debug)]
+pub(super) enum Inner {
+    Many(AcquireOwned),
+    Between(AcquireBetweenOwned),
+}
+
+type Answer = Result<OwnedSemaphorePermit, AcquireError>;
+
+impl Inner {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Answer> {
+        match self {
+            Self::Many(future) => Pin::new(future).poll(cx),
+            Self::Between(future) => Pin::new(future).poll(cx),
+        }
+    }
+
+    fn enqueue(&mut self) {
+        match self {
+            Self::Many(future) => future.enqueue(),
+            Self::Between(future) => future.enqueue(),
+        }
+    }
+
+    fn is_queued(&self) -> bool {
+        match self {
+            Self::Many(future) => future.is_queued(),
+            Self::Between(future) => future.is_queued(),
+        }
+    }
+}
+
+/// Waits for permits of a [`Monitored`](super::Monitored) semaphore; made by
+/// [`Monitored::acquire`](super::Monitored::acquire) and the like.
+///
+/// It takes its place in the line when it is first polled, and keeps it until it returns or is dropped. From
+/// then on it is in the [report](super::Monitored::report): as a waiter; and if it was granted its permits and is
+/// not polled, as a grant that nobody has collected.
+///
+/// # Cancel safety
+///
+/// Dropping it before it has returned gives up its place in the line. Permits that it had already go to others. A
+/// new request starts at the end of the line.
+///
+/// # Panics
+///
+/// A poll after it returned [`Poll::Ready`] panics. The other panics are those of [`Acquire`](crate::Acquire).
+#[must_use = "futures do nothing unless polled"]
+pub struct MonitoredAcquire {
+    registry: Arc<Registry>,
+    /// `None` once it has returned.
+    inner: Option<Inner>,
+    /// What it was answered before its first poll.
+    early: Option<Answer>,
+    site: &'static Location<'static>,
+    label: Option<Cow<'static, str>>,
+    permits: usize,
+    /// Since it asked: below `inner`, so that it is there until that has left the line.
+    asked: Option<(Registered, Waker)>,
+}
+
+impl MonitoredAcquire {
+    pub(super) fn new(
+        registry: Arc<Registry>,
+        inner: Inner,
+        permits: u32,
+        site: &'static Location<'static>,
+    ) -> Self {
+        let permits = permits as usize;
+        Self { registry, inner: Some(inner), early: None, site, label: None, permits, asked: None }
+    }
+
+    /// Gives it a label, which shows in reports beside the call site.
+    pub fn label(mut self, label: impl Into<Cow<'static, str>>) -> Self {
+        self.label = Some(label.into());
+        if let Some((registered, _)) = &self.asked {
+            registered.entry().set_label(self.label.clone());
+        }
+        self
+    }
+
+    /// Takes its place in the line now, before the first poll; or the permits, if they are free and nobody waits. Does
+    /// nothing if it has asked already. See [`Acquire::enqueue`](crate::Acquire::enqueue).
+    ///
+    /// # Panics
+    ///
+    /// Those of [`Acquire::enqueue`](crate::Acquire::enqueue).
+    #[track_caller]
+    pub fn enqueue(&mut self) {
+        if self.asked.is_some() {
+            return;
+        }
+        let Some(inner) = &mut self.inner else { return };
+        let (registered, waker) = register(&self.registry, self.site, &self.label, self.permits);
+        inner.enqueue();
+        // So that the entry learns of the grant.
+        if let Poll::Ready(answer) = inner.poll(&mut Context::from_waker(&waker)) {
+            let granted = if answer.is_ok() { Phase::Granted } else { Phase::Refused };
+            registered.entry().enter(granted);
+            self.early = Some(answer);
+        }
+        self.asked = Some((registered, waker));
+    }
+
+    /// Returns whether it waits in the line, and was neither granted nor refused yet.
+    #[must_use]
+    pub fn is_queued(&self) -> bool {
+        self.early.is_none() && self.inner.as_ref().is_some_and(Inner::is_queued)
+    }
+}
+
+/// Enters a request that is about to ask. Also returns the waker that its entry is.
+fn register(
+    registry: &Arc<Registry>,
+    site: &'static Location<'static>,
+    label: &Option<Cow<'static, str>>,
+    permits: usize,
+) -> (Registered, Waker) {
+    let registered = registry.add(site, label.clone(), permits, Phase::Waits);
+    let waker = Waker::from(Arc::clone(registered.entry()));
+    (registered, waker)
+}
+
+impl Future for MonitoredAcquire {
+    type Output = Result<MonitoredPermit, AcquireError>;
+
+    #[track_caller]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        let Some(inner) = &mut this.inner else {
+            panic!("`MonitoredAcquire` polled after completion")
+        };
+        let (registered, waker) = this
+            .asked
+            .get_or_insert_with(|| register(&this.registry, this.site, &this.label, this.permits));
+        let answer = match this.early.take() {
+            Some(answer) => answer,
+            None => {
+                registered.entry().is_polled(cx.waker());
+                match inner.poll(&mut Context::from_waker(waker)) {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(answer) => answer,
+                }
+            }
+        };
+        this.inner = None;
+        let Some((registered, _)) = this.asked.take() else {
+            unreachable!("it was there a moment ago")
+        };
+        Poll::Ready(answer.map(|permit| MonitoredPermit::new(registered, permit)))
+    }
+}
+
+impl fmt::Debug for MonitoredAcquire {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MonitoredAcquire")
+            .field("site", &format_args!("{}", self.site))
+            .field("label", &self.label)
+            .field("inner", &self.inner)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,327 @@
+//! A semaphore that knows who holds its permits, who waits, and who was given some that nobody collects.
+//!
+//! A fair semaphore gives a permit to the future at the head of the line. If nobody polls that future any more, the
+//! permit is neither used nor given back, and everything stands still: a *futurelock*. It happens where one task
+//! has several futures and awaits only one of them, as in a `select!` by reference, or behind a stream that is consumed
+//! slowly. Nothing crashes, nothing uses the processor, and no log says why.
+//!
+//! [`Monitored`] wraps a [`Semaphore`] under a name. It notes for each request where the call is, since when, and for how
+//! many permits; and the moment at which it was granted. So [`Monitored::report`] says:
+//!
+//! ```text
+//! database: limit 2, available 0, outstanding 2, debt 0, queued 1
+//!   2 permits were granted 31.0s ago to src/a.rs:14, and nobody has polled that future since
+//!          for   permits  waited for by
+//!        30.2s         1  src/b.rs:40 (nightly report)
+//! ```
+//!
+//! and [`Monitored::watch`] says so by itself, once for each case.
+//!
+//! # The trap, and its cures
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use std::time::Duration;
+//! use semafair::Semaphore;
+//! use semafair::monitor::{CaseKind, Monitored};
+//! use tokio::time::sleep;
+//!
+//! let database = Monitored::new("database", Semaphore::new(1));
+//! let held = database.acquire().await?;
+//! let mut first = Box::pin(database.acquire());
+//! tokio::select! {
+//!     _ = &mut first => unreachable!("the permit is held"),
+//!     () = sleep(Duration::from_millis(1)) => {} // lost, and `first` is still in the line
+//! }
+//! drop(held); // goes to `first`, which nobody polls
+//! // database.acquire().await would never return now.
+//! let report = database.report();
+//! assert_eq!(report.uncollected.len(), 1);
+//! println!("{report}");
+//!
+//! drop(first); // a cure: drop the loser before you acquire again
+//! database.acquire().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Other cures are to spawn the futures as tasks of their own, so that each is polled whatever the others do; and to poll
+//! them all until they end, by `join!` or by the same `select!` in a loop. The example `futurelock` shows all three.
+//!
+//! # What it costs
+//!
+//! The semaphore itself is the same, and a program that does not use this module pays nothing. Here, each request
+//! allocates its note, and takes a lock for a moment when it asks, when it is granted, and when it ends. No user code runs
+//! under the lock. But a thread that the system stops while it has the lock delays others, which the semaphore by itself
+//! never does.
+//!
+//! Only what goes through [`Monitored`] is seen. Permits that are taken from its [`semaphore`](Monitored::semaphore)
+//! directly count as outstanding, and have no holder in the report.
+
+mod acquire;
+mod permit;
+mod registry;
+mod report;
+mod watch;
+
+use alloc::borrow::Cow;
+use alloc::sync::Arc;
+use core::fmt;
+use core::ops::RangeInclusive;
+use core::panic::Location;
+use core::time::Duration;
+
+use self::acquire::Inner;
+pub use self::acquire::MonitoredAcquire;
+pub use self::permit::MonitoredPermit;
+use self::registry::{Phase, Registry};
+pub use self::report::{Case, CaseKind, Claim, Report};
+pub use self::watch::{Watch, WatchThread};
+use crate::blocking;
+use crate::drained::DrainedOwned;
+use crate::error::{AcquireError, TryAcquireError};
+use crate::permit::OwnedSemaphorePermit;
+use crate::semaphore::Semaphore;
+use crate::status::Status;
+
+/// A semaphore under a name, which knows its holders, waiters and uncollected grants.
+///
+/// It has the methods of [`Semaphore`], with a future and a guard of its own. All futures and guards keep the semaphore
+/// alive, and so does each clone of this handle. See the [module](self) for what it is for, and what it costs.
+///
+/// # Examples
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), semafair::AcquireError> {
+/// use semafair::Semaphore;
+/// use semafair::monitor::Monitored;
+///
+/// let database = Monitored::new("database", Semaphore::new(2));
+/// let connection = database.acquire().label("import").await?;
+/// let report = database.report();
+/// assert_eq!(report.holders[0].label.as_deref(), Some("import"));
+/// assert_eq!(report.holders[0].line, connection.site().line());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Monitored {
+    registry: Arc<Registry>,
+}
+
+impl Monitored {
+    /// Monitors a semaphore, which may be shared already.
+    pub fn new(name: impl Into<Cow<'static, str>>, semaphore: impl Into<Arc<Semaphore>>) -> Self {
+        Self { registry: Arc::new(Registry::new(name.into(), semaphore.into())) }
+    }
+
+    /// Returns its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.registry.name()
+    }
+
+    /// Returns the semaphore itself. What is acquired from it directly is not monitored.
+    #[must_use]
+    pub fn semaphore(&self) -> &Arc<Semaphore> {
+        self.registry.semaphore()
+    }
+
+    /// Returns who holds permits, who waits, and who was granted some and has not been polled since.
+    ///
+    /// It takes the lock of the registry while it lists the requests, and that of each request for a moment. So it
+    /// does not show one instant if others go on meanwhile; each request in it is as it was at some instant of the call.
+    #[must_use]
+    pub fn report(&self) -> Report {
+        Report::of(&self.registry)
+    }
+
+    /// Watches for grants that nobody collects, for holders and for waiters that are older than `threshold`.
+    #[must_use]
+    pub fn watch(&self, threshold: Duration) -> Watch {
+        Watch::new(&self.registry, threshold)
+    }
+
+    /// Notes what an attempt got.
+    #[track_caller]
+    fn note<E>(&self, permit: Result<OwnedSemaphorePermit, E>) -> Result<MonitoredPermit, E> {
+        let site = Location::caller();
+        permit.map(|permit| {
+            let registered = self.registry.add(site, None, permit.num_permits(), Phase::Holds);
+            MonitoredPermit::new(registered, permit)
+        })
+    }
+
+    /// Waits for a permit. As [`Semaphore::acquire`]; the call site is where this call is.
+    #[track_caller]
+    pub fn acquire(&self) -> MonitoredAcquire {
+        self.acquire_many(1)
+    }
+
+    /// Waits for `n` permits. As [`Semaphore::acquire_many`]; the call site is where this call is.
+    #[track_caller]
+    pub fn acquire_many(&self, n: u32) -> MonitoredAcquire {
+        let inner = Inner::Many(self.semaphore().clone().acquire_many_owned(n));
+        MonitoredAcquire::new(self.registry.clone(), inner, n, Location::caller())
+    }
+
+    /// Waits for as many permits as there are, in a range. As [`Semaphore::acquire_between`]; the call site is where
+    /// this call is. While it waits, the report shows its least.
+    ///
+    /// # Panics
+    ///
+    /// If the range is empty.
+    #[track_caller]
+    pub fn acquire_between(&self, range: RangeInclusive<u32>) -> MonitoredAcquire {
+        let least = *range.start();
+        let inner = Inner::Between(self.semaphore().clone().acquire_between_owned(range));
+        MonitoredAcquire::new(self.registry.clone(), inner, least, Location::caller())
+    }
+
+    /// The same as [`acquire`](Self::acquire), which keeps the semaphore alive as well.
+    #[track_caller]
+    pub fn acquire_owned(self: Arc<Self>) -> MonitoredAcquire {
+        self.acquire()
+    }
+
+    /// The same as [`acquire_many`](Self::acquire_many), which keeps the semaphore alive as well.
+    #[track_caller]
+    pub fn acquire_many_owned(self: Arc<Self>, n: u32) -> MonitoredAcquire {
+        self.acquire_many(n)
+    }
+
+    /// Takes a permit if one is free now. As [`Semaphore::try_acquire`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Semaphore::try_acquire`].
+    #[track_caller]
+    pub fn try_acquire(&self) -> Result<MonitoredPermit, TryAcquireError> {
+        self.note(self.semaphore().clone().try_acquire_owned())
+    }
+
+    /// Takes `n` permits if that many are free now. As [`Semaphore::try_acquire_many`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Semaphore::try_acquire_many`].
+    ///
+    /// # Panics
+    ///
+    /// Those of [`Semaphore::try_acquire_many`].
+    #[track_caller]
+    pub fn try_acquire_many(&self, n: u32) -> Result<MonitoredPermit, TryAcquireError> {
+        self.note(self.semaphore().clone().try_acquire_many_owned(n))
+    }
+
+    /// Takes as many permits as are free, in a range. As [`Semaphore::try_acquire_between`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Semaphore::try_acquire_between`].
+    ///
+    /// # Panics
+    ///
+    /// If the range is empty.
+    #[track_caller]
+    pub fn try_acquire_between(
+        &self,
+        range: RangeInclusive<u32>,
+    ) -> Result<MonitoredPermit, TryAcquireError> {
+        self.note(self.semaphore().clone().try_acquire_between_owned(range))
+    }
+
+    /// Waits for a permit, and blocks the thread meanwhile. As [`Semaphore::blocking_acquire`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Semaphore::blocking_acquire`].
+    ///
+    /// # Panics
+    ///
+    /// Those of [`Semaphore::blocking_acquire`].
+    #[track_caller]
+    pub fn blocking_acquire(&self) -> Result<MonitoredPermit, AcquireError> {
+        blocking::block_on(self.acquire())
+    }
+
+    /// Waits for `n` permits, and blocks the thread meanwhile. As [`Semaphore::blocking_acquire_many`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Semaphore::blocking_acquire_many`].
+    ///
+    /// # Panics
+    ///
+    /// Those of [`Semaphore::blocking_acquire_many`].
+    #[track_caller]
+    pub fn blocking_acquire_many(&self, n: u32) -> Result<MonitoredPermit, AcquireError> {
+        blocking::block_on(self.acquire_many(n))
+    }
+
+    /// Returns how many permits are free: [`Semaphore::available_permits`].
+    #[must_use]
+    pub fn available_permits(&self) -> usize {
+        self.semaphore().available_permits()
+    }
+
+    /// Adds permits: [`Semaphore::add_permits`].
+    ///
+    /// # Panics
+    ///
+    /// Those of [`Semaphore::add_permits`].
+    #[track_caller]
+    pub fn add_permits(&self, n: usize) {
+        self.semaphore().add_permits(n);
+    }
+
+    /// Takes free permits out of circulation: [`Semaphore::forget_permits`].
+    #[allow(clippy::must_use_candidate, reason = "it is called for what it does")]
+    pub fn forget_permits(&self, n: usize) -> usize {
+        self.semaphore().forget_permits(n)
+    }
+
+    /// Changes how many permits exist: [`Semaphore::set_limit`].
+    ///
+    /// # Panics
+    ///
+    /// Those of [`Semaphore::set_limit`].
+    #[allow(clippy::must_use_candidate, reason = "it is called for what it does")]
+    #[track_caller]
+    pub fn set_limit(&self, n: usize) -> usize {
+        self.semaphore().set_limit(n)
+    }
+
+    /// Returns the state of the semaphore: [`Semaphore::status`].
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.semaphore().status()
+    }
+
+    /// Refuses all who wait, and all who come: [`Semaphore::close`].
+    pub fn close(&self) {
+        self.semaphore().close();
+    }
+
+    /// Returns whether it is closed: [`Semaphore::is_closed`].
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.semaphore().is_closed()
+    }
+
+    /// Waits until it is closed and no permit is outstanding: [`Semaphore::drained_owned`].
+    pub fn drained(&self) -> DrainedOwned {
+        self.semaphore().clone().drained_owned()
+    }
+}
+
+impl fmt::Debug for Monitored {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Monitored")
+            .field("name", self.registry.name())
+            .field("semaphore", self.registry.semaphore())
+            .finish_non_exhaustive()
+    }
+}

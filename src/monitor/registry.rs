@@ -1,0 +1,216 @@
+//! Who holds permits, who waits for them, and who has been given some and has not looked.
+
+use alloc::borrow::Cow;
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use alloc::task::Wake;
+use alloc::vec::Vec;
+use core::mem;
+use core::panic::Location;
+use core::task::Waker;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use crate::semaphore::Semaphore;
+
+/// Locks what no user code runs under, so that nothing is left half done by a panic.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// How far a request has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// It waits for its permits.
+    Waits,
+    /// It was granted them, and was not polled since.
+    Granted,
+    /// It was refused, and was not polled since.
+    Refused,
+    /// It has them.
+    Holds,
+}
+
+/// What changes in an [`Entry`].
+#[derive(Debug)]
+struct Progress {
+    label: Option<Cow<'static, str>>,
+    permits: usize,
+    phase: Phase,
+    /// When it came into that phase.
+    since: Instant,
+    /// Whom to wake, while it waits.
+    waker: Option<Waker>,
+}
+
+/// A request, from its first poll until its permits are back.
+///
+/// It is the waker that the semaphore gets. So it learns of a grant at the moment of the grant, and
+/// not at the poll that follows.
+#[derive(Debug)]
+pub(super) struct Entry {
+    semaphore: Arc<Semaphore>,
+    site: &'static Location<'static>,
+    progress: Mutex<Progress>,
+}
+
+/// What an [`Entry`] is at one moment.
+#[derive(Debug)]
+pub(super) struct Seen {
+    pub(super) id: u64,
+    pub(super) site: &'static Location<'static>,
+    pub(super) label: Option<Cow<'static, str>>,
+    pub(super) permits: usize,
+    pub(super) phase: Phase,
+    pub(super) since: Instant,
+}
+
+impl Entry {
+    fn seen(&self, id: u64) -> Seen {
+        let progress = lock(&self.progress);
+        let Progress { permits, phase, since, .. } = *progress;
+        Seen { id, site: self.site, label: progress.label.clone(), permits, phase, since }
+    }
+
+    pub(super) fn site(&self) -> &'static Location<'static> {
+        self.site
+    }
+
+    pub(super) fn set_label(&self, label: Option<Cow<'static, str>>) {
+        lock(&self.progress).label = label;
+    }
+
+    pub(super) fn label(&self) -> Option<Cow<'static, str>> {
+        lock(&self.progress).label.clone()
+    }
+
+    pub(super) fn set_permits(&self, permits: usize) {
+        lock(&self.progress).permits = permits;
+    }
+
+    /// Before a poll: `waker` is to be woken when it is granted or refused.
+    pub(super) fn is_polled(&self, waker: &Waker) {
+        // User code, as is the drop of the old one: neither runs under the lock.
+        let waker = waker.clone();
+        let _old = {
+            let mut progress = lock(&self.progress);
+            if progress.phase != Phase::Waits {
+                // It was woken. If that was for nothing, it waits on, and is woken again.
+                progress.phase = Phase::Waits;
+                progress.since = Instant::now();
+            }
+            progress.waker.replace(waker)
+        };
+    }
+
+    /// It comes into another phase now.
+    pub(super) fn enter(&self, phase: Phase) {
+        let _unused = {
+            let mut progress = lock(&self.progress);
+            progress.phase = phase;
+            progress.since = Instant::now();
+            progress.waker.take()
+        };
+    }
+}
+
+impl Wake for Entry {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        let woken = if self.semaphore.is_closed() { Phase::Refused } else { Phase::Granted };
+        let waker = {
+            let mut progress = lock(&self.progress);
+            if progress.phase == Phase::Waits {
+                progress.phase = woken;
+                progress.since = Instant::now();
+            }
+            mem::take(&mut progress.waker)
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Entries {
+    next: u64,
+    /// In the order in which they asked.
+    by_id: BTreeMap<u64, Arc<Entry>>,
+}
+
+/// A semaphore, and all its requests.
+#[derive(Debug)]
+pub(super) struct Registry {
+    name: Cow<'static, str>,
+    semaphore: Arc<Semaphore>,
+    entries: Mutex<Entries>,
+}
+
+impl Registry {
+    pub(super) fn new(name: Cow<'static, str>, semaphore: Arc<Semaphore>) -> Self {
+        Self { name, semaphore, entries: Mutex::default() }
+    }
+
+    pub(super) fn name(&self) -> &Cow<'static, str> {
+        &self.name
+    }
+
+    pub(super) fn semaphore(&self) -> &Arc<Semaphore> {
+        &self.semaphore
+    }
+
+    /// Enters a request that the caller is about to make, or a holder.
+    pub(super) fn add(
+        self: &Arc<Self>,
+        site: &'static Location<'static>,
+        label: Option<Cow<'static, str>>,
+        permits: usize,
+        phase: Phase,
+    ) -> Registered {
+        let since = Instant::now();
+        let progress = Mutex::new(Progress { label, permits, phase, since, waker: None });
+        let entry = Arc::new(Entry { semaphore: self.semaphore.clone(), site, progress });
+        let mut entries = lock(&self.entries);
+        let id = entries.next;
+        entries.next += 1;
+        entries.by_id.insert(id, entry.clone());
+        Registered { registry: self.clone(), id, entry }
+    }
+
+    /// All of them, those first that asked first.
+    pub(super) fn seen(&self) -> Vec<Seen> {
+        let entries: Vec<_> =
+            lock(&self.entries).by_id.iter().map(|(id, entry)| (*id, entry.clone())).collect();
+        entries.iter().map(|(id, entry)| entry.seen(*id)).collect()
+    }
+}
+
+/// An entry that stands in the registry until this is dropped.
+#[derive(Debug)]
+pub(super) struct Registered {
+    registry: Arc<Registry>,
+    id: u64,
+    entry: Arc<Entry>,
+}
+
+impl Registered {
+    pub(super) fn entry(&self) -> &Arc<Entry> {
+        &self.entry
+    }
+
+    /// Another entry of the same semaphore, for a part of the permits.
+    pub(super) fn split(&self, permits: usize) -> Self {
+        self.registry.add(self.entry.site, self.entry.label(), permits, Phase::Holds)
+    }
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        // It may have the last hold of a waker: dropped without the lock.
+        let _entry = lock(&self.registry.entries).by_id.remove(&self.id);
+    }
+}
