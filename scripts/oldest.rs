@@ -9,13 +9,23 @@ use std::thread;
 
 use futures_core::Stream;
 use semafair::tower::ConcurrencyLimitLayer;
-use semafair::{LimitedStreamExt, PollSemaphore, Semaphore};
+use semafair::{KeyedSemaphore, LimitedStreamExt, PollSemaphore, Semaphore};
 use tower_layer::Layer;
 use tower_service::Service;
 
 /// Polls a future once, with a waker that does nothing.
 fn poll<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
+}
+
+#[test]
+fn papaya_holds_the_keys() {
+    let keys = KeyedSemaphore::new(1);
+    let permits: Vec<_> = (0..1000).map(|key| keys.try_acquire(key).unwrap()).collect();
+    assert!(keys.try_acquire(500).is_err());
+    assert_eq!(keys.iter().count(), 1000);
+    drop(permits);
+    assert_eq!(keys.iter().count(), 0);
 }
 
 /// One release wakes more waiters than one batch of wakers holds.

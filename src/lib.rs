@@ -30,6 +30,7 @@
 //! - [`Acquire`] and [`AcquireOwned`] are the futures. They can be stored without a box, and moved while they wait. With
 //!   [`enqueue`](Acquire::enqueue) one takes its place before it is polled.
 //! - [`PermitIn`] and [`AcquireIn`] keep alive what the semaphore is a part of, such as a pool.
+//! - [`AcquireAll`] takes permits of several semaphores, without holding one while it waits for another.
 //! - [`AcquireBetween`] takes as many permits as there are, and [`Run`] runs a future under permits.
 //! - [`Drained`] waits until the semaphore is closed and all permits are back.
 //! - [`CloseOnDrop`] closes the semaphore when its owner is gone.
@@ -52,6 +53,7 @@
 //! - `portable-atomic`: for targets without 64-bit atomics, by the crate of that name.
 //! - `stream`: [`PollSemaphore`] implements `futures_core::Stream`.
 //! - `futures`: `LimitedStreamExt` runs a function on the items of a stream under permits. It includes `stream`.
+//! - `keyed`: `KeyedSemaphore`, a limit for each key, and `PartitionedSemaphore`, one pool that keys share fairly.
 //! - `monitor`: the module `monitor`, a semaphore that knows who holds its permits, who waits, and who was given some that
 //!   nobody collects. With `serde`, its reports can be serialized.
 //! - `tower`: the module `tower`, a layer that limits how many calls of a service run at a time, in the order in which
@@ -62,6 +64,7 @@
 extern crate alloc;
 
 mod acquire;
+mod acquire_all;
 mod acquire_in;
 mod between;
 #[cfg(any(test, feature = "std"))]
@@ -72,6 +75,8 @@ mod core;
 mod drained;
 mod error;
 mod handle;
+#[cfg(feature = "keyed")]
+mod keyed;
 mod limit;
 mod line;
 #[cfg(feature = "futures")]
@@ -79,8 +84,12 @@ mod map_limited;
 #[cfg(feature = "monitor")]
 pub mod monitor;
 mod panic;
+#[cfg(feature = "keyed")]
+mod partitioned;
 mod permit;
 mod poll_semaphore;
+#[cfg(feature = "keyed")]
+mod registry;
 mod run;
 mod semaphore;
 mod status;
@@ -91,6 +100,7 @@ mod try_acquire;
 mod wakes;
 
 pub use self::acquire::{Acquire, AcquireOwned};
+pub use self::acquire_all::AcquireAll;
 pub use self::acquire_in::AcquireIn;
 pub use self::between::{AcquireBetween, AcquireBetweenOwned};
 #[cfg(any(test, feature = "std"))]
@@ -99,8 +109,24 @@ pub use self::builder::Builder;
 pub use self::close_on_drop::{CloseOnDrop, CloseOnDropOwned};
 pub use self::drained::{Drained, DrainedOwned};
 pub use self::error::{AcquireError, TooManyPermitsError, TryAcquireError};
+#[cfg(feature = "keyed")]
+pub use self::keyed::KeyedSemaphore;
+#[cfg(feature = "keyed")]
+pub use self::keyed::acquire::KeyedAcquire;
+#[cfg(feature = "keyed")]
+pub use self::keyed::handle::KeyedHandle;
+#[cfg(feature = "keyed")]
+pub use self::keyed::permit::KeyedPermit;
 #[cfg(feature = "futures")]
 pub use self::map_limited::{LimitedStreamExt, MapLimited};
+#[cfg(feature = "keyed")]
+pub use self::partitioned::PartitionedSemaphore;
+#[cfg(feature = "keyed")]
+pub use self::partitioned::acquire::PartitionedAcquire;
+#[cfg(feature = "keyed")]
+pub use self::partitioned::builder::PartitionedBuilder;
+#[cfg(feature = "keyed")]
+pub use self::partitioned::permit::PartitionedPermit;
 pub use self::permit::{OwnedSemaphorePermit, PermitIn, SemaphorePermit};
 pub use self::poll_semaphore::PollSemaphore;
 pub use self::run::Run;

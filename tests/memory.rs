@@ -5,6 +5,9 @@
 
 #[path = "memory/bound.rs"]
 mod bound;
+#[cfg(feature = "keyed")]
+#[path = "memory/keyed.rs"]
+mod keyed;
 #[path = "it/support/seed.rs"]
 mod seed;
 #[path = "it/support/watchdog.rs"]

@@ -2,7 +2,7 @@
 
 pub(crate) mod balance;
 mod bound;
-mod budget;
+pub(crate) mod budget;
 mod counts;
 pub(crate) mod drain;
 mod limit;

@@ -7,6 +7,8 @@ pub(crate) mod probe;
 pub(crate) mod seeded;
 
 pub(crate) use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
+#[cfg(feature = "keyed")]
+pub(crate) use core::sync::atomic::fence;
 #[cfg(not(test))]
 pub(crate) use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32};
 #[cfg(not(any(test, feature = "portable-atomic")))]

@@ -5,6 +5,7 @@
 
 mod support;
 
+mod acquire_all;
 mod acquire_in;
 mod bank;
 mod between;
@@ -22,6 +23,8 @@ mod executors;
 mod fairness;
 mod futures;
 mod histories;
+#[cfg(feature = "keyed")]
+mod keyed;
 mod limit;
 mod limits;
 #[cfg(feature = "futures")]
@@ -31,6 +34,8 @@ mod model;
 mod monitor;
 mod ordering;
 mod panics;
+#[cfg(feature = "keyed")]
+mod partitioned;
 mod permits;
 mod poll_semaphore;
 mod queue;

@@ -9,7 +9,7 @@ use source::{Source, word_at, words};
 
 /// The storeys, from the top. A file imports only from storeys below its own; `lib` may name all.
 /// A folder's `mod.rs` goes by the name of the folder.
-const STOREYS: [&str; 66] = [
+const STOREYS: [&str; 80] = [
     "lib",
     "monitor",
     "monitor/watch",
@@ -24,6 +24,20 @@ const STOREYS: [&str; 66] = [
     "tower/hold",
     "tower/weight",
     "tower/error",
+    "partitioned",
+    "partitioned/builder",
+    "partitioned/acquire",
+    "partitioned/permit",
+    "partitioned/tenant",
+    "partitioned/pool",
+    "partitioned/turns",
+    "keyed/acquire",
+    "keyed/permit",
+    "keyed",
+    "keyed/handle",
+    "keyed/entry",
+    "registry",
+    "acquire_all",
     "map_limited",
     "poll_semaphore",
     "blocking/timeout",

@@ -1,0 +1,203 @@
+//! Values by key, each of which exists as long as somebody uses it.
+//!
+//! The map has `Weak` pointers to the entries; whoever uses an entry has an `Arc` of it. So the count of the users is that
+//! of the `Arc`, and these rules follow from its own:
+//!
+//! - *An entry is used, or it is over, for ever.* `Weak::upgrade` adds a user, unless there is none left. It decides in one
+//!   atomic step, so nobody can get an entry that goes away.
+//! - *A key has one entry at a time.* All entries whose keys have the same hash are in one bucket. A bucket never changes:
+//!   it is replaced as a whole by a compare-and-swap, if it is still what was looked at. A new entry comes in only if no
+//!   entry of the replaced bucket has both the key and users. One without users gets none again, so it does not matter
+//!   that it may lose them between the look and the swap, or that it is still there.
+//! - *An entry removes itself, and no other.* The drop of the last user takes the entry out of its bucket by its address.
+//!   That belongs to no other entry, since the allocation exists until the drop is over.
+//!
+//! The map knows hashes and pointers. So no user code runs inside it but for `Eq`, which runs while nothing is locked and
+//! nothing was allocated: `Hash` runs once before each call, and keys and values are dropped outside, by their last user.
+
+use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
+use core::borrow::Borrow;
+use core::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher};
+use core::ptr;
+
+use papaya::{Compute, HashMap, Operation, ResizeMode};
+
+/// The entries that are in use.
+pub(crate) struct Registry<K, V, S> {
+    buckets: HashMap<u64, Bucket<Entry<K, V, S>>, BuildHasherDefault<AsIs>>,
+    hasher: S,
+}
+
+/// A key, and its value. In the registry until it is dropped.
+pub(crate) struct Entry<K, V, S> {
+    // The value may tell others that the entry is gone, and is dropped when that is true.
+    value: V,
+    key: K,
+    hash: u64,
+    registry: Arc<Registry<K, V, S>>,
+}
+
+/// The entries of one hash: nearly always one.
+struct Bucket<E> {
+    first: Weak<E>,
+    // Allocates nothing while it is empty.
+    others: Vec<Weak<E>>,
+}
+
+impl<E> Bucket<E> {
+    fn new(mut entries: impl Iterator<Item = Weak<E>>) -> Option<Self> {
+        Some(Self { first: entries.next()?, others: entries.collect() })
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &Weak<E>> {
+        core::iter::once(&self.first).chain(&self.others)
+    }
+}
+
+impl<K, V, S> Registry<K, V, S> {
+    pub(crate) fn new(hasher: S) -> Self {
+        // Not the incremental mode: there, `compute` does not help with the copying, so that a map in which keys come and go
+        // by it gets a longer and longer chain of tables (papaya 0.2.5). The test of memory would hang.
+        let buckets = HashMap::builder().hasher(BuildHasherDefault::default());
+        Self { buckets: buckets.resize_mode(ResizeMode::Blocking).build(), hasher }
+    }
+
+    /// The entries that are in use. One that comes or goes meanwhile may be among them or not.
+    pub(crate) fn entries(&self) -> Vec<Arc<Entry<K, V, S>>> {
+        let buckets = self.buckets.pin();
+        buckets.values().flat_map(Bucket::iter).filter_map(Weak::upgrade).collect()
+    }
+}
+
+impl<K, V, S: BuildHasher> Registry<K, V, S> {
+    /// The entry of `key`, if it is in use.
+    pub(crate) fn get<Q>(&self, key: &Q) -> Option<Arc<Entry<K, V, S>>>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        let hash = self.hasher.hash_one(key);
+        let mut passed = Vec::new();
+        self.find(hash, key, &mut passed)
+    }
+
+    /// Who is looked at is used meanwhile, and may have lost all other users. So it is kept in `passed`, to be dropped
+    /// by the caller when the map is left.
+    fn find<Q>(
+        &self,
+        hash: u64,
+        key: &Q,
+        passed: &mut Vec<Arc<Entry<K, V, S>>>,
+    ) -> Option<Arc<Entry<K, V, S>>>
+    where
+        K: Borrow<Q>,
+        Q: Eq + ?Sized,
+    {
+        let buckets = self.buckets.pin();
+        search(buckets.get(&hash)?, key, passed)
+    }
+
+    /// The entry of `key`; if it has none, a new one, whose value `make` makes.
+    ///
+    /// If two threads make one for the same key at the same time, one of the values is dropped.
+    pub(crate) fn get_or_insert_with(
+        self: &Arc<Self>,
+        key: K,
+        make: impl FnOnce(&K) -> V,
+    ) -> Arc<Entry<K, V, S>>
+    where
+        K: Hash + Eq,
+    {
+        let hash = self.hasher.hash_one(&key);
+        // Above the guards of the map, so that they are dropped after these.
+        let mut passed = Vec::new();
+        if let Some(entry) = self.find(hash, &key, &mut passed) {
+            return entry;
+        }
+        let value = make(&key);
+        // If it does not come in, its drop uses the map as well.
+        let new = Arc::new(Entry { value, key, hash, registry: self.clone() });
+        let buckets = self.buckets.pin();
+        let outcome = buckets.compute(hash, |found| {
+            if let Some(entry) = found.and_then(|(_, bucket)| search(bucket, &new.key, &mut passed))
+            {
+                return Operation::Abort(entry);
+            }
+            let in_use = found.into_iter().flat_map(|(_, bucket)| bucket.iter());
+            let in_use = in_use.filter(|entry| entry.strong_count() > 0).cloned();
+            let with_new = Bucket::new(core::iter::once(Arc::downgrade(&new)).chain(in_use));
+            with_new.map_or(Operation::Remove, Operation::Insert)
+        });
+        match outcome {
+            Compute::Aborted(entry) => entry,
+            _ => new.clone(),
+        }
+    }
+}
+
+/// The entry of `key` in a bucket, if it is in use.
+fn search<K, V, S, Q>(
+    bucket: &Bucket<Entry<K, V, S>>,
+    key: &Q,
+    passed: &mut Vec<Arc<Entry<K, V, S>>>,
+) -> Option<Arc<Entry<K, V, S>>>
+where
+    K: Borrow<Q>,
+    Q: Eq + ?Sized,
+{
+    for entry in bucket.iter().filter_map(Weak::upgrade) {
+        // In `passed` also while the keys are compared, which may panic.
+        passed.push(entry);
+        let entry = &passed[passed.len() - 1];
+        if entry.key.borrow() == key {
+            return passed.pop();
+        }
+    }
+    None
+}
+
+impl<K, V, S> Entry<K, V, S> {
+    pub(crate) const fn key(&self) -> &K {
+        &self.key
+    }
+
+    pub(crate) const fn value(&self) -> &V {
+        &self.value
+    }
+}
+
+impl<K, V, S> Drop for Entry<K, V, S> {
+    fn drop(&mut self) {
+        let own = ptr::from_ref(self);
+        let buckets = self.registry.buckets.pin();
+        buckets.compute(self.hash, |found| {
+            // Another may have replaced the bucket, and left out who is over; or this never came in.
+            let Some((_, bucket)) =
+                found.filter(|(_, bucket)| bucket.iter().any(|entry| ptr::eq(entry.as_ptr(), own)))
+            else {
+                return Operation::Abort(());
+            };
+            let others = bucket.iter().filter(|entry| !ptr::eq(entry.as_ptr(), own)).cloned();
+            Bucket::new(others).map_or(Operation::Remove, Operation::Insert)
+        });
+    }
+}
+
+/// Of a number that is a hash already.
+#[derive(Default)]
+struct AsIs(u64);
+
+impl Hasher for AsIs {
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+
+    fn write(&mut self, _: &[u8]) {
+        unreachable!("only hashes are hashed");
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
