@@ -16,6 +16,8 @@ mod crowds;
 #[cfg(any(semafair_loom, semafair_shuttle))]
 mod drain_races;
 #[cfg(not(any(semafair_loom, semafair_shuttle)))]
+mod drain_review;
+#[cfg(not(any(semafair_loom, semafair_shuttle)))]
 mod edges;
 #[cfg(any(semafair_loom, semafair_shuttle))]
 mod enqueue_races;
