@@ -28,6 +28,8 @@ mod interruptions;
 #[cfg(any(semafair_loom, semafair_shuttle))]
 mod leave_races;
 #[cfg(not(any(semafair_loom, semafair_shuttle)))]
+mod limit_programs;
+#[cfg(not(any(semafair_loom, semafair_shuttle)))]
 mod limit_review;
 #[cfg(not(any(semafair_loom, semafair_shuttle)))]
 mod limit_triples;
