@@ -9,13 +9,19 @@ use std::boxed::Box;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::Wake;
+#[cfg(not(semafair_shuttle))]
 use std::thread;
 use std::vec::Vec;
 
 use fastrand::Rng;
 
+#[cfg(semafair_shuttle)]
+use super::models::{check, thread};
+#[cfg(not(semafair_shuttle))]
 use super::watchdog::watch;
+#[cfg(not(semafair_shuttle))]
 use crate::sync::probe::memory;
+#[cfg(not(semafair_shuttle))]
 use crate::sync::probe::steps::at_steps;
 use crate::{AcquireOwned, DrainedOwned, OwnedSemaphorePermit, Semaphore};
 
@@ -335,9 +341,11 @@ fn explains(done: &[Done], limit: usize, now: usize, used: &mut Vec<bool>) -> bo
     false
 }
 
-/// Where three operations begin: how many permits are free, what two ask for, and a limit that was set.
-type Start = (usize, [u32; 2], Option<usize>);
+/// How a program begins: how many are free, and what the two who wait ask for.
+const STARTS: [(usize, [u32; 2]); 6] =
+    [(0, [2, 1]), (1, [2, 1]), (2, [0, 0]), (0, [0, 0]), (0, [1, 1]), (0, [3, 2])];
 
+#[cfg(not(semafair_shuttle))]
 /// What is still to run, and how it is drawn.
 struct Plan {
     rng: Rng,
@@ -345,6 +353,7 @@ struct Plan {
     story: Vec<(Op, usize)>,
 }
 
+#[cfg(not(semafair_shuttle))]
 /// Runs the next operation, and others before some of its steps.
 fn run_next(world: &Arc<World>, plan: &Arc<Mutex<Plan>>, depth: usize) -> bool {
     let (op, mut at) = {
@@ -371,11 +380,10 @@ fn run_next(world: &Arc<World>, plan: &Arc<Mutex<Plan>>, depth: usize) -> bool {
     true
 }
 
+#[cfg(not(semafair_shuttle))]
 fn program(rng: &mut Rng) {
     let rest = (0..rng.usize(3..7)).map(|_| *rng.choice(&OPS[..]).unwrap()).collect();
-    let start = *rng
-        .choice(&[(0, [2, 1]), (1, [2, 1]), (2, [0, 0]), (0, [0, 0]), (0, [1, 1]), (0, [3, 2])])
-        .unwrap();
+    let start = STARTS[rng.usize(..STARTS.len())];
     let first = rng.bool().then(|| rng.usize(0..4));
     let (free, wants) = start;
     let plan = Arc::new(Mutex::new(Plan { rng: rng.fork(), rest, story: Vec::new() }));
@@ -399,11 +407,44 @@ fn program(rng: &mut Rng) {
     }
 }
 
+#[cfg(not(semafair_shuttle))]
 #[test]
 fn programs_of_operations_in_one_another_keep_the_books() {
     watch();
     let mut rng = Rng::with_seed(super::seed::seed());
     for _ in 0..2000 * super::watchdog::times() {
         program(&mut rng);
+    }
+}
+
+/// The same on three or four threads, of one or two operations each.
+#[cfg(semafair_shuttle)]
+#[test]
+fn programs_of_operations_on_threads_keep_the_books() {
+    let programs = std::env::var("SEMAFAIR_TIMES").map_or(1, |times| times.parse().unwrap());
+    for _ in 0..programs {
+        let seed = std::env::var("SEMAFAIR_SEED")
+            .map_or_else(|_| fastrand::u64(..), |seed| seed.parse().unwrap());
+        let mut rng = Rng::with_seed(seed);
+        let (free, wants) = STARTS[rng.usize(..STARTS.len())];
+        let first = rng.bool().then(|| rng.usize(0..4));
+        let threads: Vec<Vec<Op>> = (0..rng.usize(3..5))
+            .map(|_| (0..rng.usize(1..3)).map(|_| *rng.choice(&OPS[..]).unwrap()).collect())
+            .collect();
+        std::eprintln!(
+            "SEMAFAIR_SEED={seed} {free} free, {wants:?} wait, first {first:?}: {threads:?}"
+        );
+        check(move || {
+            let world = Arc::new(World::new(free, wants));
+            let limit = first.unwrap_or(3 + free);
+            world.semaphore.set_limit(limit);
+            let run = |ops: &Vec<Op>| {
+                let (world, ops) = (world.clone(), ops.clone());
+                thread::spawn(move || ops.into_iter().for_each(|op| world.run(op)))
+            };
+            let threads: Vec<_> = threads.iter().map(run).collect();
+            threads.into_iter().for_each(|thread| thread.join().unwrap());
+            Arc::into_inner(world).expect("nobody has it").settle(limit);
+        });
     }
 }

@@ -27,7 +27,7 @@ mod hand_off_races;
 mod interruptions;
 #[cfg(any(semafair_loom, semafair_shuttle))]
 mod leave_races;
-#[cfg(not(any(semafair_loom, semafair_shuttle)))]
+#[cfg(not(semafair_loom))]
 mod limit_programs;
 #[cfg(not(any(semafair_loom, semafair_shuttle)))]
 mod limit_review;
