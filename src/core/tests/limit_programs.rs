@@ -6,6 +6,10 @@ use core::mem;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 use std::boxed::Box;
+#[cfg(not(semafair_shuttle))]
+use std::panic::AssertUnwindSafe;
+#[cfg(not(semafair_shuttle))]
+use std::sync::Weak;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::Wake;
@@ -87,6 +91,25 @@ impl Wake for Bell {
     fn wake(self: Arc<Self>) {
         // ORDERING: SeqCst. One thread runs at a time.
         self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// The waker of one who waits: it re-enters the semaphore, and may panic.
+#[cfg(not(semafair_shuttle))]
+struct Reenters {
+    world: Weak<World>,
+    op: Op,
+    panics: bool,
+}
+
+#[cfg(not(semafair_shuttle))]
+impl Wake for Reenters {
+    fn wake(self: Arc<Self>) {
+        if let Some(world) = self.world.upgrade() {
+            world.run(self.op);
+            drop(world);
+            assert!(!self.panics, "as it should");
+        }
     }
 }
 
@@ -216,18 +239,30 @@ impl World {
         self.done.lock().unwrap().push((op, returned));
     }
 
-    /// Nothing changes any more.
-    fn settle(self, limit: usize) {
+    /// Those who wait re-enter the semaphore when they are woken.
+    #[cfg(not(semafair_shuttle))]
+    fn let_wakers_reenter(self: &Arc<Self>, rng: &mut Rng, panics: bool) {
+        for waiter in self.waiters.lock().unwrap().iter_mut().flatten() {
+            let op = *rng.choice(&OPS[..]).unwrap();
+            let waker = Waker::from(Arc::new(Reenters { world: Arc::downgrade(self), op, panics }));
+            assert!(waiter.1.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        }
+    }
+
+    /// Nothing changes any more. `None`: the limits may be any, as operations panicked.
+    fn settle(self, limit: Option<usize>) {
         let limit_now = self.semaphore.limit();
         let done = self.done.into_inner().unwrap();
-        assert!(
-            explains(&done, limit, limit_now, &mut std::vec![false; done.len()]),
-            "no order of {done:?} makes {limit} to {limit_now}"
-        );
+        if let Some(limit) = limit {
+            assert!(
+                explains(&done, limit, limit_now, &mut std::vec![false; done.len()]),
+                "no order of {done:?} makes {limit} to {limit_now}"
+            );
+        }
         // Where a debt has taken what was on its way to waiters that left, their RETURNs expect as
         // many still, until something comes there.
         let lowers = |(op, _): &Done| matches!(op, Op::Set(_) | Op::Reduce(_));
-        let may_expect = match done.iter().any(lowers) {
+        let may_expect = match limit.is_none() || done.iter().any(lowers) {
             true => self.left.into_inner().unwrap() as usize,
             false => 0,
         };
@@ -298,8 +333,12 @@ impl World {
         let status = self.semaphore.status();
         assert_eq!((status.outstanding, status.available, status.debt), (0, limit_now, 0));
         if status.is_closed {
-            assert!(bell.0.load(Ordering::SeqCst) > 0, "who waits for the drain sleeps for ever");
+            // There is none if its poll panicked.
             if let Some(drained) = &mut drained {
+                assert!(
+                    bell.0.load(Ordering::SeqCst) > 0,
+                    "who waits for the drain sleeps for ever"
+                );
                 assert!(Pin::new(drained).poll(&mut Context::from_waker(Waker::noop())).is_ready());
             }
         }
@@ -376,7 +415,10 @@ fn run_next(world: &Arc<World>, plan: &Arc<Mutex<Plan>>, depth: usize) -> bool {
             other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         }
     };
-    at_steps(on_step, || world.run(op));
+    at_steps(on_step, || {
+        // It panics if a waker did.
+        let _answer = std::panic::catch_unwind(AssertUnwindSafe(|| world.run(op)));
+    });
     true
 }
 
@@ -386,6 +428,7 @@ fn program(rng: &mut Rng) {
     let start = STARTS[rng.usize(..STARTS.len())];
     let first = rng.bool().then(|| rng.usize(0..4));
     let (free, wants) = start;
+    let reenter = *rng.choice(&[None, Some(false), Some(true)]).unwrap();
     let plan = Arc::new(Mutex::new(Plan { rng: rng.fork(), rest, story: Vec::new() }));
     let notes = plan.clone();
     let ran = std::panic::catch_unwind(move || {
@@ -396,13 +439,20 @@ fn program(rng: &mut Rng) {
                 world.semaphore.set_limit(first);
                 limit = first;
             }
+            if let Some(panics) = reenter {
+                world.let_wakers_reenter(&mut plan.lock().unwrap().rng.fork(), panics);
+            }
             while run_next(&world, &plan, 0) {}
-            Arc::into_inner(world).expect("nobody has it").settle(limit);
+            Arc::into_inner(world)
+                .expect("nobody has it")
+                .settle((reenter != Some(true)).then_some(limit));
         });
     });
     if let Err(panic) = ran {
         let story = &notes.lock().unwrap_or_else(|poison| poison.into_inner()).story;
-        std::eprintln!("{free} free, {wants:?} wait, first {first:?}: {story:?}");
+        std::eprintln!(
+            "{free} free, {wants:?} wait, first {first:?}, reenter {reenter:?}: {story:?}"
+        );
         std::panic::resume_unwind(panic);
     }
 }
@@ -444,7 +494,7 @@ fn programs_of_operations_on_threads_keep_the_books() {
             };
             let threads: Vec<_> = threads.iter().map(run).collect();
             threads.into_iter().for_each(|thread| thread.join().unwrap());
-            Arc::into_inner(world).expect("nobody has it").settle(limit);
+            Arc::into_inner(world).expect("nobody has it").settle(Some(limit));
         });
     }
 }
