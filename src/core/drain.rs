@@ -117,7 +117,7 @@ impl Drain {
                 }
             }
             Some(place) => {
-                let Registered { unused, wake_now, .. } = place.register(cx.waker());
+                let Registered { verdict, unused, wake_now } = place.register(cx.waker());
                 waking(|wakes| {
                     for unused in unused {
                         wakes.run(|| drop(unused));
@@ -126,6 +126,12 @@ impl Drain {
                         wakes.run(|| cx.waker().wake_by_ref());
                     }
                 });
+                // The drain has ended, though a request that is to be refused may hide it just now.
+                // Nobody would wake us.
+                if !matches!(verdict, Verdict::Waiting(_)) {
+                    self.cancel(core);
+                    return Poll::Ready(());
+                }
             }
         }
         // Whoever brought the last permit back before the waker was there does not wake it.

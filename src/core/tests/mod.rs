@@ -16,6 +16,8 @@ mod crowds;
 #[cfg(any(semafair_loom, semafair_shuttle))]
 mod drain_races;
 #[cfg(not(any(semafair_loom, semafair_shuttle)))]
+mod drain_review;
+#[cfg(not(any(semafair_loom, semafair_shuttle)))]
 mod edges;
 #[cfg(any(semafair_loom, semafair_shuttle))]
 mod enqueue_races;
@@ -25,6 +27,8 @@ mod hand_off_races;
 mod interruptions;
 #[cfg(any(semafair_loom, semafair_shuttle))]
 mod leave_races;
+#[cfg(not(semafair_loom))]
+mod limit_programs;
 #[cfg(not(any(semafair_loom, semafair_shuttle)))]
 mod limit_review;
 #[cfg(not(any(semafair_loom, semafair_shuttle)))]
