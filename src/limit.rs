@@ -69,10 +69,12 @@ impl Semaphore {
     /// the largest of these limits. While such a call is under way, permits that it takes away or adds count as
     /// outstanding.
     ///
-    /// Changes by more than 2<sup>60</sup> permits, by several threads at the same instant, may wait for one another.
+    /// Changes by more than 2<sup>60</sup> permits, by several threads at the same instant, may wait for one another. One
+    /// such change waits while more than 2<sup>57</sup> permits are waited for.
     ///
     /// If a waiter is cancelled while permits are on their way to it, and these vanish, it counts as
-    /// [queued](crate::Status::queued) until the next permits come back. A bounded line may then refuse too early.
+    /// [queued](crate::Status::queued) until the next permits come back. A bounded line may then refuse too early; and the
+    /// call that gives these permits back takes a step for each permit that the waiter had asked for.
     ///
     /// On a closed semaphore it changes the limit alone, and with it what
     /// [`available_permits`](Self::available_permits) returns.

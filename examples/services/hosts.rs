@@ -1,7 +1,7 @@
 //! A crawler: at most two requests to a host at a time, and at most five in all.
 //!
 //! ```sh
-//! cargo run --example hosts
+//! cargo run --features keyed --example hosts
 //! ```
 //!
 //! Each request takes a permit of its host and one of all, and holds neither while it waits for the other: a crowd for one

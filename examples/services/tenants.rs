@@ -1,7 +1,7 @@
 //! Shares workers among tenants: a crowd of one tenant does not keep the others waiting.
 //!
 //! ```sh
-//! cargo run --example tenants
+//! cargo run --features keyed --example tenants
 //! ```
 //!
 //! There are two workers. A tenant sends sixty jobs at once; then two others send three each, one of whom pays for a weight of

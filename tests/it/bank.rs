@@ -317,6 +317,26 @@ async fn a_limit_follows_a_setting_and_the_service() {
     assert!(result.lines().last().expect("a sum").contains("calls were answered"), "{result}");
 }
 
+#[cfg(feature = "keyed")]
+#[tokio::test]
+async fn a_crawler_keeps_a_limit_for_each_host() {
+    let output = run("hosts", NO_OPTIONS).await;
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let result = text(&output.stdout);
+    assert!(result.contains("31 hosts are in use."), "{result}");
+    assert!(result.contains("60 pages were fetched, and 0 hosts remain."), "{result}");
+}
+
+#[cfg(feature = "keyed")]
+#[tokio::test]
+async fn tenants_take_turns() {
+    let output = run("tenants", NO_OPTIONS).await;
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let result = text(&output.stdout);
+    assert_eq!(result.matches("was done as number").count(), 6, "{result}");
+    assert!(result.contains("All 66 were done"), "{result}");
+}
+
 #[cfg(feature = "monitor")]
 #[tokio::test]
 async fn the_futurelock_is_reported_and_cured() {
