@@ -9,7 +9,7 @@ use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 
 use super::permit::MonitoredPermit;
-use super::registry::{Phase, Registered, Registry};
+use super::roster::{Phase, Registered, Roster};
 use crate::acquire::AcquireOwned;
 use crate::between::AcquireBetweenOwned;
 use crate::error::AcquireError;
@@ -64,7 +64,7 @@ impl Inner {
 /// A poll after it returned [`Poll::Ready`] panics. The other panics are those of [`Acquire`](crate::Acquire).
 #[must_use = "futures do nothing unless polled"]
 pub struct MonitoredAcquire {
-    registry: Arc<Registry>,
+    roster: Arc<Roster>,
     /// `None` once it has returned.
     inner: Option<Inner>,
     /// What it was answered before its first poll.
@@ -78,13 +78,13 @@ pub struct MonitoredAcquire {
 
 impl MonitoredAcquire {
     pub(super) fn new(
-        registry: Arc<Registry>,
+        roster: Arc<Roster>,
         inner: Inner,
         permits: u32,
         site: &'static Location<'static>,
     ) -> Self {
         let permits = permits as usize;
-        Self { registry, inner: Some(inner), early: None, site, label: None, permits, asked: None }
+        Self { roster, inner: Some(inner), early: None, site, label: None, permits, asked: None }
     }
 
     /// Gives it a label, which shows in reports beside the call site.
@@ -108,7 +108,7 @@ impl MonitoredAcquire {
             return;
         }
         let Some(inner) = &mut self.inner else { return };
-        let (registered, waker) = register(&self.registry, self.site, &self.label, self.permits);
+        let (registered, waker) = register(&self.roster, self.site, &self.label, self.permits);
         inner.enqueue();
         // So that the entry learns of the grant.
         if let Poll::Ready(answer) = inner.poll(&mut Context::from_waker(&waker)) {
@@ -128,12 +128,12 @@ impl MonitoredAcquire {
 
 /// Enters a request that is about to ask. Also returns the waker that its entry is.
 fn register(
-    registry: &Arc<Registry>,
+    roster: &Arc<Roster>,
     site: &'static Location<'static>,
     label: &Option<Cow<'static, str>>,
     permits: usize,
 ) -> (Registered, Waker) {
-    let registered = registry.add(site, label.clone(), permits, Phase::Waits);
+    let registered = roster.add(site, label.clone(), permits, Phase::Waits);
     let waker = Waker::from(Arc::clone(registered.entry()));
     (registered, waker)
 }
@@ -149,7 +149,7 @@ impl Future for MonitoredAcquire {
         };
         let (registered, waker) = this
             .asked
-            .get_or_insert_with(|| register(&this.registry, this.site, &this.label, this.permits));
+            .get_or_insert_with(|| register(&this.roster, this.site, &this.label, this.permits));
         let answer = match this.early.take() {
             Some(answer) => answer,
             None => {

@@ -61,8 +61,8 @@
 
 mod acquire;
 mod permit;
-mod registry;
 mod report;
+mod roster;
 mod watch;
 
 use alloc::borrow::Cow;
@@ -75,8 +75,8 @@ use core::time::Duration;
 use self::acquire::Inner;
 pub use self::acquire::MonitoredAcquire;
 pub use self::permit::MonitoredPermit;
-use self::registry::{Phase, Registry};
 pub use self::report::{Case, CaseKind, Claim, Report};
+use self::roster::{Phase, Roster};
 pub use self::watch::{Watch, WatchThread};
 use crate::blocking;
 use crate::drained::DrainedOwned;
@@ -108,40 +108,40 @@ use crate::status::Status;
 /// ```
 #[derive(Clone)]
 pub struct Monitored {
-    registry: Arc<Registry>,
+    roster: Arc<Roster>,
 }
 
 impl Monitored {
     /// Monitors a semaphore, which may be shared already.
     pub fn new(name: impl Into<Cow<'static, str>>, semaphore: impl Into<Arc<Semaphore>>) -> Self {
-        Self { registry: Arc::new(Registry::new(name.into(), semaphore.into())) }
+        Self { roster: Arc::new(Roster::new(name.into(), semaphore.into())) }
     }
 
     /// Returns its name.
     #[must_use]
     pub fn name(&self) -> &str {
-        self.registry.name()
+        self.roster.name()
     }
 
     /// Returns the semaphore itself. What is acquired from it directly is not monitored.
     #[must_use]
     pub fn semaphore(&self) -> &Arc<Semaphore> {
-        self.registry.semaphore()
+        self.roster.semaphore()
     }
 
     /// Returns who holds permits, who waits, and who was granted some and has not been polled since.
     ///
-    /// It takes the lock of the registry while it lists the requests, and that of each request for a moment. So it
+    /// It takes the lock of the roster while it lists the requests, and that of each request for a moment. So it
     /// does not show one instant if others go on meanwhile; each request in it is as it was at some instant of the call.
     #[must_use]
     pub fn report(&self) -> Report {
-        Report::of(&self.registry)
+        Report::of(&self.roster)
     }
 
     /// Watches for grants that nobody collects, for holders and for waiters that are older than `threshold`.
     #[must_use]
     pub fn watch(&self, threshold: Duration) -> Watch {
-        Watch::new(&self.registry, threshold)
+        Watch::new(&self.roster, threshold)
     }
 
     /// Notes what an attempt got.
@@ -149,7 +149,7 @@ impl Monitored {
     fn note<E>(&self, permit: Result<OwnedSemaphorePermit, E>) -> Result<MonitoredPermit, E> {
         let site = Location::caller();
         permit.map(|permit| {
-            let registered = self.registry.add(site, None, permit.num_permits(), Phase::Holds);
+            let registered = self.roster.add(site, None, permit.num_permits(), Phase::Holds);
             MonitoredPermit::new(registered, permit)
         })
     }
@@ -164,7 +164,7 @@ impl Monitored {
     #[track_caller]
     pub fn acquire_many(&self, n: u32) -> MonitoredAcquire {
         let inner = Inner::Many(self.semaphore().clone().acquire_many_owned(n));
-        MonitoredAcquire::new(self.registry.clone(), inner, n, Location::caller())
+        MonitoredAcquire::new(self.roster.clone(), inner, n, Location::caller())
     }
 
     /// Waits for as many permits as there are, in a range. As [`Semaphore::acquire_between`]; the call site is where
@@ -177,7 +177,7 @@ impl Monitored {
     pub fn acquire_between(&self, range: RangeInclusive<u32>) -> MonitoredAcquire {
         let least = *range.start();
         let inner = Inner::Between(self.semaphore().clone().acquire_between_owned(range));
-        MonitoredAcquire::new(self.registry.clone(), inner, least, Location::caller())
+        MonitoredAcquire::new(self.roster.clone(), inner, least, Location::caller())
     }
 
     /// The same as [`acquire`](Self::acquire), which keeps the semaphore alive as well.
@@ -320,8 +320,8 @@ impl Monitored {
 impl fmt::Debug for Monitored {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Monitored")
-            .field("name", self.registry.name())
-            .field("semaphore", self.registry.semaphore())
+            .field("name", self.roster.name())
+            .field("semaphore", self.roster.semaphore())
             .finish_non_exhaustive()
     }
 }

@@ -3,7 +3,7 @@
 use alloc::borrow::Cow;
 use core::panic::Location;
 
-use super::registry::{Phase, Registered};
+use super::roster::{Phase, Registered};
 use crate::permit::OwnedSemaphorePermit;
 use crate::semaphore::Semaphore;
 

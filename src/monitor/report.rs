@@ -8,7 +8,7 @@ use core::fmt;
 use core::time::Duration;
 use std::time::Instant;
 
-use super::registry::{Phase, Registry, Seen};
+use super::roster::{Phase, Roster, Seen};
 use crate::status::Status;
 
 /// Somebody who holds permits, waits for them, or was granted some.
@@ -141,8 +141,8 @@ pub struct Report {
 }
 
 impl Report {
-    pub(super) fn of(registry: &Registry) -> Self {
-        let (seen, now) = (registry.seen(), Instant::now());
+    pub(super) fn of(roster: &Roster) -> Self {
+        let (seen, now) = (roster.seen(), Instant::now());
         let claims = |phase| {
             let of_phase = seen.iter().filter(|seen| seen.phase == phase);
             let mut claims: Vec<_> = of_phase.map(|seen| Claim::new(seen, now)).collect();
@@ -150,9 +150,9 @@ impl Report {
             claims
         };
         let Status { limit, available, outstanding, debt, queued, is_closed, .. } =
-            registry.semaphore().status();
+            roster.semaphore().status();
         Self {
-            name: registry.name().clone(),
+            name: roster.name().clone(),
             limit,
             available,
             outstanding,

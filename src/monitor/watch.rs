@@ -10,8 +10,8 @@ use std::collections::HashSet;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::{self, JoinHandle};
 
-use super::registry::Registry;
 use super::report::{Case, CaseKind, Claim, Report};
+use super::roster::Roster;
 
 /// How often it looks, at most and at least.
 const OFTEN: Duration = Duration::from_millis(10);
@@ -24,7 +24,7 @@ const SELDOM: Duration = Duration::from_millis(250);
 /// [look](Watch::check) yourself, now and then.
 pub struct Watch {
     /// Weak: it ends when the semaphore does.
-    registry: Weak<Registry>,
+    roster: Weak<Roster>,
     threshold: Duration,
     /// What was reported and still goes on.
     reported: HashSet<(u64, CaseKind)>,
@@ -40,14 +40,14 @@ pub struct WatchThread {
 }
 
 impl Watch {
-    pub(super) fn new(registry: &Arc<Registry>, threshold: Duration) -> Self {
-        Self { registry: Arc::downgrade(registry), threshold, reported: HashSet::new() }
+    pub(super) fn new(roster: &Arc<Roster>, threshold: Duration) -> Self {
+        Self { roster: Arc::downgrade(roster), threshold, reported: HashSet::new() }
     }
 
     /// Looks now, and returns what is older than the threshold and was not returned before. `None` if the semaphore
     /// is gone.
     pub fn check(&mut self) -> Option<Vec<Case>> {
-        let report = Report::of(&*self.registry.upgrade()?);
+        let report = Report::of(&*self.roster.upgrade()?);
         let is_old = |claim: &Claim| claim.age >= self.threshold;
         let mut new = Vec::new();
         let mut going_on = HashSet::new();

@@ -16,7 +16,7 @@ const STOREYS: [&str; 80] = [
     "monitor/acquire",
     "monitor/permit",
     "monitor/report",
-    "monitor/registry",
+    "monitor/roster",
     "tower",
     "tower/layer",
     "tower/service",

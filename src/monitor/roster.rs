@@ -144,13 +144,13 @@ struct Entries {
 
 /// A semaphore, and all its requests.
 #[derive(Debug)]
-pub(super) struct Registry {
+pub(super) struct Roster {
     name: Cow<'static, str>,
     semaphore: Arc<Semaphore>,
     entries: Mutex<Entries>,
 }
 
-impl Registry {
+impl Roster {
     pub(super) fn new(name: Cow<'static, str>, semaphore: Arc<Semaphore>) -> Self {
         Self { name, semaphore, entries: Mutex::default() }
     }
@@ -178,7 +178,7 @@ impl Registry {
         let id = entries.next;
         entries.next += 1;
         entries.by_id.insert(id, entry.clone());
-        Registered { registry: self.clone(), id, entry }
+        Registered { roster: self.clone(), id, entry }
     }
 
     /// All of them, those first that asked first.
@@ -189,10 +189,10 @@ impl Registry {
     }
 }
 
-/// An entry that stands in the registry until this is dropped.
+/// An entry that stands in the roster until this is dropped.
 #[derive(Debug)]
 pub(super) struct Registered {
-    registry: Arc<Registry>,
+    roster: Arc<Roster>,
     id: u64,
     entry: Arc<Entry>,
 }
@@ -204,13 +204,13 @@ impl Registered {
 
     /// Another entry of the same semaphore, for a part of the permits.
     pub(super) fn split(&self, permits: usize) -> Self {
-        self.registry.add(self.entry.site, self.entry.label(), permits, Phase::Holds)
+        self.roster.add(self.entry.site, self.entry.label(), permits, Phase::Holds)
     }
 }
 
 impl Drop for Registered {
     fn drop(&mut self) {
         // It may have the last hold of a waker: dropped without the lock.
-        let _entry = lock(&self.registry.entries).by_id.remove(&self.id);
+        let _entry = lock(&self.roster.entries).by_id.remove(&self.id);
     }
 }
