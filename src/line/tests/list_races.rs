@@ -66,7 +66,7 @@ fn late_ones_come_as_a_unit_is_left_in_front(n: usize) {
             let (joined, over) = line.join(Some(place), 1, None);
             if over > 0 {
                 note.read();
-                assert_eq!(deliver(&line, over), 0);
+                assert_eq!(deliver(line, over), 0);
             }
             match joined {
                 Joined::Waiting(place) => Some(place),

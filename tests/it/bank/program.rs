@@ -91,7 +91,7 @@ pub(crate) fn ctrl_c(program: &Child) {
 }
 
 /// Asks the program to end, as a supervisor does.
-#[cfg(unix)]
+#[cfg(all(unix, feature = "tower"))]
 pub(crate) fn terminate(program: &Child) {
     send(program, rustix::process::Signal::TERM);
 }
