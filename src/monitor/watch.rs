@@ -18,7 +18,7 @@ const OFTEN: Duration = Duration::from_millis(10);
 const SELDOM: Duration = Duration::from_millis(250);
 
 /// Reports once for each grant that nobody collects, each holder and each waiter that is older than a threshold;
-/// made by [`Monitored::watch`].
+/// made by [`Monitored::watch`](super::Monitored::watch).
 ///
 /// It does nothing by itself. Let it run [as a task](Watch::run) or [on a thread](Watch::spawn), or
 /// [look](Watch::check) yourself, now and then.

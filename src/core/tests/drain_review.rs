@@ -42,6 +42,7 @@ fn a_refused_request_does_not_hide_a_drain_that_has_ended() {
         let first = Arc::<Bell>::default();
         assert!(!poll(&mut drained, &first));
         semaphore.close();
+        // ORDERING: SeqCst. The test's own note; nothing hangs on its order.
         assert_eq!(first.0.load(Ordering::SeqCst), 1);
 
         let bell = Arc::<Bell>::default();
@@ -56,6 +57,7 @@ fn a_refused_request_does_not_hide_a_drain_that_has_ended() {
             let mut refused = Box::pin(semaphore.acquire());
             assert!(refused.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready());
         });
+        // ORDERING: SeqCst. The test's own note; nothing hangs on its order.
         let woken = bell.0.load(Ordering::SeqCst) > 0;
         if *ready.lock().unwrap() == Some(false) && !woken {
             asleep.push(step);

@@ -207,6 +207,7 @@ impl World {
                     let waker = Waker::from(bell.clone());
                     let polled = Pin::new(&mut drained).poll(&mut Context::from_waker(&waker));
                     if polled.is_ready() {
+                        // ORDERING: SeqCst. The test's own note; nothing hangs on its order.
                         bell.0.fetch_add(1, Ordering::SeqCst);
                     }
                     *self.drained.lock().unwrap() = (Some(drained), bell);
@@ -323,6 +324,7 @@ impl World {
             let held = held(&guards);
             let status = self.semaphore.status();
             if held > 0 {
+                // ORDERING: SeqCst. The test's own note; nothing hangs on its order.
                 assert_eq!(bell.0.load(Ordering::SeqCst), 0, "the drain ended early");
             }
             assert_eq!(status.outstanding, held, "lost or invented: {status}");
@@ -335,6 +337,7 @@ impl World {
         if status.is_closed {
             // There is none if its poll panicked.
             if let Some(drained) = &mut drained {
+                // ORDERING: SeqCst. The test's own note; nothing hangs on its order.
                 assert!(
                     bell.0.load(Ordering::SeqCst) > 0,
                     "who waits for the drain sleeps for ever"
