@@ -238,7 +238,7 @@ fn outstanding_is_never_too_small_while_it_is_closed() {
 fn a_return_that_gets_nothing_is_no_hidden_debt() {
     let semaphore = Arc::new(Semaphore::new(3));
     let guard = semaphore.clone().try_acquire_owned().unwrap();
-    let two = semaphore.clone().try_acquire_many_owned(2).unwrap();
+    let two = semaphore.try_acquire_many(2).unwrap();
     let mut first = std::boxed::Box::pin(semaphore.clone().acquire_owned());
     let mut second = std::boxed::Box::pin(semaphore.clone().acquire_owned());
     assert!(poll(first.as_mut()).is_pending());
