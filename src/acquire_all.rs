@@ -41,11 +41,12 @@ struct Waiting<'a> {
 }
 
 impl<'a, const N: usize> AcquireAll<'a, N> {
-    /// Takes all permits, beside those that were `granted`; or says whose were missing, and has none.
+    /// Takes all permits, beside those that were `granted`; or has none, and a request for those that
+    /// were missing.
     fn try_all(
         &self,
         mut granted: Option<(usize, SemaphorePermit<'a>)>,
-    ) -> Result<[SemaphorePermit<'a>; N], usize> {
+    ) -> Result<[SemaphorePermit<'a>; N], Waiting<'a>> {
         let mut taken: [Option<SemaphorePermit<'a>>; N] = [const { None }; N];
         if let Some((index, permit)) = granted.take() {
             taken[index] = Some(permit);
@@ -53,7 +54,12 @@ impl<'a, const N: usize> AcquireAll<'a, N> {
         for (index, wanted) in self.wanted.iter().enumerate() {
             if let (Some(together), None) = (wanted.together, &taken[index]) {
                 // Those that were taken go back when this returns.
-                let permit = wanted.semaphore.try_acquire_many(together).map_err(|_| index)?;
+                let Ok(permit) = wanted.semaphore.try_acquire_many(together) else {
+                    return Err(Waiting {
+                        index,
+                        acquire: wanted.semaphore.acquire_many(together),
+                    });
+                };
                 taken[index] = Some(permit);
             }
         }
@@ -99,11 +105,7 @@ impl<'a, const N: usize> Future for AcquireAll<'a, N> {
                     this.is_done = true;
                     return Poll::Ready(Ok(permits));
                 }
-                Err(index) => {
-                    let Wanted { semaphore, permits, together } = this.wanted[index];
-                    let acquire = semaphore.acquire_many(together.unwrap_or(permits));
-                    this.waiting = Some(Waiting { index, acquire });
-                }
+                Err(waiting) => this.waiting = Some(waiting),
             }
         }
         // Gives up its place, which may have been granted, as it must not keep permits.
@@ -157,7 +159,7 @@ impl Semaphore {
     /// # Panics
     ///
     /// If the numbers of one semaphore add up to more than `u32::MAX` or [`MAX_PERMITS`](Self::MAX_PERMITS). The poll
-    /// panics if more than 2<sup>59</sup> permits would be waited for, and after the future has returned.
+    /// may panic if more than 2<sup>59</sup> permits are waited for, and panics after the future has returned.
     ///
     /// # Examples
     ///

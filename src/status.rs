@@ -6,7 +6,7 @@ use crate::semaphore::Semaphore;
 
 /// The state of a [`Semaphore`] at one moment; made by [`Semaphore::status`].
 ///
-/// Its `Display` is one line for a log.
+/// Its `Display` is one line for a log. With the feature `serde` it can be serialized.
 ///
 /// # Examples
 ///
@@ -24,6 +24,7 @@ use crate::semaphore::Semaphore;
 /// # drop(permit);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Status {
     /// The [name](crate::Builder::name) of the semaphore.

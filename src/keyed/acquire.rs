@@ -29,7 +29,7 @@ use crate::semaphore::Semaphore;
 /// # Panics
 ///
 /// The first poll panics if the request exceeds [`Semaphore::MAX_PERMITS`](Semaphore::MAX_PERMITS), which is
-/// possible on 32-bit machines only, or if more than 2<sup>59</sup> permits of the key would be waited for. A poll after it
+/// possible on 32-bit machines only, and may panic if more than 2<sup>59</sup> permits of the key are waited for. A poll after it
 /// returned [`Poll::Ready`] panics.
 ///
 /// Dropping it may wake others, to whom its permits go. If one of their wakers panics, all others are woken

@@ -57,7 +57,10 @@ use crate::wakes::waking;
 /// it, these calls wait for that thread. None of your code runs meanwhile, and no lock is held at an `.await`.
 ///
 /// The map was chosen because of that. The others that are well kept, `dashmap` and `scc`, compare keys under a lock. A key's
-/// `Eq` that uses the same map may deadlock there. The price is memory:
+/// `Eq` that uses the same map may deadlock there. The price is time where keys come and go, and memory. On two cores of an AMD
+/// EPYC (Zen 3), the use of a key that stays in use took papaya 48 ns on one thread and 91 on two, scc 35 and 247, and
+/// dashmap 36 and 199; a key that came and went, 290 and 860, 167 and 387, and 144 and 342
+/// (`cargo run --release -p semafair-benches --bin keyed-maps`). And:
 ///
 /// - A key that is not in use keeps nothing of yours: its key is dropped by whoever used it last. The blocks of memory that
 ///   they were in are freed in batches, whose size depends on the number of processors.

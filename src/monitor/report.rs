@@ -120,18 +120,8 @@ fn sentence(f: &mut fmt::Formatter<'_>, kind: CaseKind, claim: &Claim) -> fmt::R
 pub struct Report {
     /// The name of the semaphore.
     pub name: Cow<'static, str>,
-    /// How many permits exist.
-    pub limit: usize,
-    /// How many permits are free.
-    pub available: usize,
-    /// How many permits have guards, or are on their way to a waiter.
-    pub outstanding: usize,
-    /// How many permits that come back will vanish.
-    pub debt: usize,
-    /// How many permits are waited for and not on their way yet.
-    pub queued: usize,
-    /// Whether the semaphore is closed.
-    pub is_closed: bool,
+    /// What the semaphore looked like.
+    pub status: Status,
     /// Who was granted permits, and has not been polled since.
     pub uncollected: Vec<Claim>,
     /// Who has permits.
@@ -149,16 +139,9 @@ impl Report {
             claims.sort_by_key(|claim| core::cmp::Reverse(claim.age));
             claims
         };
-        let Status { limit, available, outstanding, debt, queued, is_closed, .. } =
-            roster.semaphore().status();
         Self {
             name: roster.name().clone(),
-            limit,
-            available,
-            outstanding,
-            debt,
-            queued,
-            is_closed,
+            status: roster.semaphore().status(),
             uncollected: claims(Phase::Granted),
             holders: claims(Phase::Holds),
             waiters: claims(Phase::Waits),
@@ -179,10 +162,8 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, limit, available, outstanding, debt, queued, is_closed, .. } = self;
-        write!(f, "{name}: limit {limit}, available {available}, outstanding {outstanding}, ")?;
-        write!(f, "debt {debt}, queued {queued}")?;
-        writeln!(f, "{}", if *is_closed { ", closed" } else { "" })?;
+        // Under the name that is in the report.
+        writeln!(f, "{}: {}", self.name, Status { name: None, ..self.status })?;
         for claim in &self.uncollected {
             f.write_str("  ")?;
             sentence(f, CaseKind::Uncollected, claim)?;

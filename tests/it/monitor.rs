@@ -110,6 +110,21 @@ fn the_report_reads_in_plain_words() {
     drop(second);
 }
 
+#[cfg(feature = "serde")]
+#[test]
+fn a_report_is_for_programs_too() {
+    let monitored = monitored(2);
+    let held = monitored.try_acquire().unwrap();
+    held.set_label("import");
+    let report = ron::to_string(&monitored.report()).unwrap();
+    assert!(
+        report.starts_with("(name:\"database\",status:(name:None,limit:2,available:1,"),
+        "{report}"
+    );
+    assert!(report.contains("label:Some(\"import\"),permits:1,"), "{report}");
+    assert!(report.contains("uncollected:[],") && report.ends_with("waiters:[])"), "{report}");
+}
+
 #[test]
 fn a_watch_says_each_thing_once() {
     let monitored = monitored(2);
@@ -236,7 +251,7 @@ fn under_load_every_figure_adds_up() {
                     }
                     let report = monitored.report();
                     assert!(report.holders.len() >= guards.len());
-                    assert!(report.outstanding <= 4);
+                    assert!(report.status.outstanding <= 4);
                 }
                 held.fetch_sub(guards.len(), Ordering::SeqCst);
             });
@@ -255,7 +270,7 @@ fn under_load_every_figure_adds_up() {
     drop(guards);
     let report = monitored.report();
     assert_eq!((permits(&report.uncollected), permits(&report.waiters)), (4, 2));
-    assert_eq!(report.outstanding, 4);
+    assert_eq!(report.status.outstanding, 4);
 }
 
 #[tokio::test]

@@ -63,6 +63,19 @@ impl Server {
         }
     }
 
+    /// Four uploads that have begun, and use up the permits; and eight that wait, and fill the line.
+    async fn full_of_uploads(&self) -> (Vec<Client>, Vec<Client>, Status) {
+        let (mut running, mut waiting) = (Vec::new(), Vec::new());
+        for _ in 0..4 {
+            running.push(self.half_an_upload(64 * KIB).await);
+        }
+        for _ in 0..8 {
+            waiting.push(self.waiting_upload(64 * KIB).await);
+        }
+        let status = self.until(|status| status.of("uploads", "queued ") == 512).await;
+        (running, waiting, status)
+    }
+
     /// Begins an upload of that size, which the server accepts, and sends half of it.
     async fn half_an_upload(&self, size: usize) -> Client {
         let mut client = self.waiting_upload(size).await;
@@ -238,15 +251,7 @@ async fn under_load_no_more_run_than_allowed_and_all_are_answered() {
 #[tokio::test]
 async fn where_the_line_is_full_the_answer_comes_at_once() {
     let server = Server::start().await;
-    let mut running = Vec::new();
-    for _ in 0..4 {
-        running.push(server.half_an_upload(64 * KIB).await);
-    }
-    let mut waiting = Vec::new();
-    for _ in 0..8 {
-        waiting.push(server.waiting_upload(64 * KIB).await);
-    }
-    let status = server.until(|status| status.of("uploads", "queued ") == 512).await;
+    let (running, waiting, status) = server.full_of_uploads().await;
     assert_eq!(status.of("uploads", "in flight "), 256, "{status:?}");
     assert_eq!(status.of("requests", "outstanding "), 4, "waiting ones keep none: {status:?}");
 
@@ -317,15 +322,7 @@ async fn bad_requests_change_nothing() {
 async fn shut_down(signal: fn(&Child)) {
     let mut server = Server::start().await;
     let _idle = server.client().await;
-    let mut running = Vec::new();
-    for _ in 0..4 {
-        running.push(server.half_an_upload(64 * KIB).await);
-    }
-    let mut waiting = Vec::new();
-    for _ in 0..8 {
-        waiting.push(server.waiting_upload(64 * KIB).await);
-    }
-    server.until(|status| status.of("uploads", "queued ") == 512).await;
+    let (running, waiting, _) = server.full_of_uploads().await;
 
     signal(&server.program);
     program::lines_until(&mut server.output, "Shutting down").await;

@@ -37,6 +37,15 @@ fn is_over(found: &Weak<u64>, entry: &Weak<u64>) -> bool {
     ptr::eq(found.as_ptr(), entry.as_ptr()) && found.strong_count() == 0
 }
 
+/// The entry that is in the map, under its lock; a new one if that is not used.
+fn used(found: &mut Weak<u64>, key: u64) -> Entry {
+    found.upgrade().unwrap_or_else(|| {
+        let new = Arc::new(key);
+        *found = Arc::downgrade(&new);
+        new
+    })
+}
+
 struct Papaya(papaya::HashMap<u64, Weak<u64>, Hasher>);
 
 impl Default for Papaya {
@@ -85,12 +94,7 @@ impl Map for Dashmap {
         if let Some(entry) = self.0.get(&key).and_then(|found| found.upgrade()) {
             return entry;
         }
-        let mut found = self.0.entry(key).or_default();
-        found.upgrade().unwrap_or_else(|| {
-            let new = Arc::new(key);
-            *found = Arc::downgrade(&new);
-            new
-        })
+        used(&mut self.0.entry(key).or_default(), key)
     }
 
     fn leave(&self, key: u64, entry: Entry) {
@@ -112,12 +116,7 @@ impl Map for Scc {
         if let Some(entry) = self.0.read_sync(&key, |_, found| found.upgrade()).flatten() {
             return entry;
         }
-        let mut found = self.0.entry_sync(key).or_default();
-        found.upgrade().unwrap_or_else(|| {
-            let new = Arc::new(key);
-            *found = Arc::downgrade(&new);
-            new
-        })
+        used(&mut self.0.entry_sync(key).or_default(), key)
     }
 
     fn leave(&self, key: u64, entry: Entry) {

@@ -33,6 +33,8 @@ mod limit_programs;
 mod limit_review;
 #[cfg(not(any(semafair_loom, semafair_shuttle)))]
 mod limit_triples;
+#[cfg(not(semafair_loom))]
+mod limit_world;
 #[cfg(any(semafair_loom, semafair_shuttle))]
 pub(crate) mod models;
 #[cfg(any(semafair_loom, semafair_shuttle))]

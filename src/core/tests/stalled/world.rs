@@ -282,7 +282,7 @@ impl<S: Subject> World<S> {
                 Close,
                 Drain,
             ],
-            Scene::Queue => vec![
+            Scene::Queue | Scene::Indebted => vec![
                 Try(1),
                 Ask(1),
                 Ask(2),
@@ -307,24 +307,6 @@ impl<S: Subject> World<S> {
                 Reduce(4),
                 Close,
                 Drain,
-            ],
-            Scene::Indebted => vec![
-                Try(1),
-                Ask(1),
-                AskBetween(1, 3),
-                LookAnew(Partly),
-                Cancel(Granted),
-                Cancel(Partly),
-                Cancel(Second),
-                Cancel(Third),
-                Cancel(Last),
-                Release(1),
-                Release(2),
-                Add(1),
-                Add(9),
-                Forget(1),
-                Reduce(1),
-                Close,
             ],
             Scene::Closed => vec![
                 Try(1),
