@@ -225,6 +225,12 @@ impl AcquireBetweenOwned {
     pub fn is_queued(&self) -> bool {
         self.semaphore.as_ref().is_some_and(|semaphore| self.request.is_queued(&semaphore.core))
     }
+
+    /// Returns whether it was refused without a wait, and has not said so yet.
+    #[cfg(feature = "monitor")]
+    pub(crate) const fn is_refused(&self) -> bool {
+        self.request.is_refused()
+    }
 }
 
 impl Semaphore {

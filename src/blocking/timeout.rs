@@ -62,7 +62,7 @@ impl From<AcquireError> for AcquireTimeoutError {
 
 /// Waits for what `acquire` returns, for at most `timeout`.
 #[track_caller]
-fn wait_for<P>(
+pub(crate) fn wait_for<P>(
     acquire: impl Future<Output = Result<P, AcquireError>>,
     timeout: Duration,
 ) -> Result<P, AcquireTimeoutError> {

@@ -60,6 +60,12 @@ impl Request {
         matches!(self.stage, Stage::Over)
     }
 
+    /// Whether it was refused without a wait, and has not said so yet.
+    #[cfg(feature = "monitor")]
+    pub(crate) const fn is_refused(&self) -> bool {
+        matches!(self.stage, Stage::Refused | Stage::QueueFull | Stage::Oversized)
+    }
+
     /// Prints it as the future called `name`.
     pub(crate) fn fmt_as(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct(name)

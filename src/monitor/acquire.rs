@@ -8,8 +8,9 @@ use core::panic::Location;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 
+use super::ends::End;
 use super::permit::MonitoredPermit;
-use super::roster::{Phase, Registered, Roster};
+use super::roster::{Entry, Phase, Registered, Roster};
 use crate::acquire::AcquireOwned;
 use crate::between::AcquireBetweenOwned;
 use crate::error::AcquireError;
@@ -44,6 +45,26 @@ impl Inner {
             Self::Many(future) => future.is_queued(),
             Self::Between(future) => future.is_queued(),
         }
+    }
+
+    fn is_refused(&self) -> bool {
+        match self {
+            Self::Many(future) => future.is_refused(),
+            Self::Between(future) => future.is_refused(),
+        }
+    }
+
+    /// Polls it with the waker that is its entry, which learns how far it has come.
+    fn poll_as(&mut self, entry: &Entry, waker: &Waker) -> Poll<Answer> {
+        let answer = self.poll(&mut Context::from_waker(waker));
+        if answer.is_pending() {
+            entry.is_pending(|| match self {
+                _ if self.is_refused() => Phase::Refused,
+                _ if self.is_queued() => Phase::Waits,
+                _ => entry.answer(),
+            });
+        }
+        answer
     }
 }
 
@@ -111,7 +132,7 @@ impl MonitoredAcquire {
         let (registered, waker) = register(&self.roster, self.site, &self.label, self.permits);
         inner.enqueue();
         // So that the entry learns of the grant.
-        if let Poll::Ready(answer) = inner.poll(&mut Context::from_waker(&waker)) {
+        if let Poll::Ready(answer) = inner.poll_as(registered.entry(), &waker) {
             let granted = if answer.is_ok() { Phase::Granted } else { Phase::Refused };
             registered.entry().enter(granted);
             self.early = Some(answer);
@@ -154,7 +175,7 @@ impl Future for MonitoredAcquire {
             Some(answer) => answer,
             None => {
                 registered.entry().is_polled(cx.waker());
-                match inner.poll(&mut Context::from_waker(waker)) {
+                match inner.poll_as(registered.entry(), waker) {
                     Poll::Pending => return Poll::Pending,
                     Poll::Ready(answer) => answer,
                 }
@@ -164,6 +185,7 @@ impl Future for MonitoredAcquire {
         let Some((registered, _)) = this.asked.take() else {
             unreachable!("it was there a moment ago")
         };
+        registered.ends(answer.as_ref().map_or_else(End::from, |_| End::Granted));
         Poll::Ready(answer.map(|permit| MonitoredPermit::new(registered, permit)))
     }
 }

@@ -60,6 +60,11 @@
 //! directly count as outstanding, and have no holder in the report.
 
 mod acquire;
+mod blocking;
+mod ends;
+mod forward;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod permit;
 mod report;
 mod roster;
@@ -68,21 +73,24 @@ mod watch;
 use alloc::borrow::Cow;
 use alloc::sync::Arc;
 use core::fmt;
+use core::future::{Future, IntoFuture};
 use core::ops::RangeInclusive;
 use core::panic::Location;
 use core::time::Duration;
 
 use self::acquire::Inner;
 pub use self::acquire::MonitoredAcquire;
+use self::ends::End;
+#[cfg(feature = "metrics")]
+pub use self::metrics::Metrics;
 pub use self::permit::MonitoredPermit;
 pub use self::report::{Case, CaseKind, Claim, Report};
 use self::roster::{Phase, Roster};
 pub use self::watch::{Watch, WatchThread};
-use crate::blocking;
-use crate::drained::DrainedOwned;
 use crate::error::{AcquireError, TryAcquireError};
 use crate::permit::OwnedSemaphorePermit;
 use crate::semaphore::Semaphore;
+#[cfg(all(doc, feature = "metrics"))]
 use crate::status::Status;
 
 /// A semaphore under a name, which knows its holders, waiters and uncollected grants.
@@ -144,11 +152,51 @@ impl Monitored {
         Watch::new(&self.roster, threshold)
     }
 
+    /// Counts from now on what happens, for the recorder of the `metrics` crate that is installed. Install it first.
+    ///
+    /// | figure | unit | what it is |
+    /// |---|---|---|
+    /// | `semafair_limit`, `semafair_available`, `semafair_outstanding`, `semafair_debt`, `semafair_queued` | permits | gauges: the fields of [`Status`] |
+    /// | `semafair_uncollected` | permits | gauge: what was granted to futures that were not polled since |
+    /// | `semafair_granted_total` | requests | counter: those that got permits |
+    /// | `semafair_refused_total` | requests | counter: those that were refused, by `reason`: `closed`, `queue_full`, `oversized`; and attempts that found too few permits, `no_permits` |
+    /// | `semafair_cancelled_total` | requests | counter: futures that were dropped after they had asked and before they returned, granted or not |
+    /// | `semafair_wait_seconds` | seconds | histogram: from a request until it returned or was dropped, by `outcome`: `granted`, `refused`, `cancelled`. Attempts do not wait, and are not in it |
+    ///
+    /// Each has the label `semaphore`, the name. The counters and the histogram are kept by each request. A request that has
+    /// begun ends in exactly one of granted, refused and cancelled. The gauges are set by the returned
+    /// [`Metrics`]. Without this call, nothing is counted. Another call returns the gauges again, and the counters stay
+    /// those of the first.
+    ///
+    /// The recorder may panic: nothing is lost by it, and the panic comes out of the call that recorded.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use semafair::Semaphore;
+    /// use semafair::monitor::Monitored;
+    ///
+    /// // A recorder is installed before, such as `metrics-exporter-prometheus`.
+    /// let database = Monitored::new("database", Semaphore::new(2));
+    /// let metrics = database.metrics();
+    /// // Before each scrape, or by `metrics.run`:
+    /// metrics.sample();
+    /// ```
+    #[cfg(feature = "metrics")]
+    #[allow(clippy::must_use_candidate, reason = "it is called for what it does, too")]
+    pub fn metrics(&self) -> Metrics {
+        Metrics::new(&self.roster)
+    }
+
     /// Notes what an attempt got.
     #[track_caller]
-    fn note<E>(&self, permit: Result<OwnedSemaphorePermit, E>) -> Result<MonitoredPermit, E> {
+    fn note(
+        &self,
+        answer: Result<OwnedSemaphorePermit, TryAcquireError>,
+    ) -> Result<MonitoredPermit, TryAcquireError> {
         let site = Location::caller();
-        permit.map(|permit| {
+        self.roster.ends(answer.as_ref().map_or_else(End::from, |_| End::Granted), None);
+        answer.map(|permit| {
             let registered = self.roster.add(site, None, permit.num_permits(), Phase::Holds);
             MonitoredPermit::new(registered, permit)
         })
@@ -192,6 +240,79 @@ impl Monitored {
         self.acquire_many(n)
     }
 
+    /// The same as [`acquire_between`](Self::acquire_between), which keeps the semaphore alive as well.
+    ///
+    /// # Panics
+    ///
+    /// If the range is empty.
+    #[track_caller]
+    pub fn acquire_between_owned(self: Arc<Self>, range: RangeInclusive<u32>) -> MonitoredAcquire {
+        self.acquire_between(range)
+    }
+
+    /// Runs `future` under a permit. As [`Semaphore::run`]; the call site is where this call is.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the returned future drops `future`, and then gives back the permit, or gives up the place in the line.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Semaphore::run`].
+    ///
+    /// # Panics
+    ///
+    /// Those of [`Semaphore::run`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), semafair::AcquireError> {
+    /// use semafair::Semaphore;
+    /// use semafair::monitor::Monitored;
+    ///
+    /// let database = Monitored::new("database", Semaphore::new(1));
+    /// let holders = database.run(async { database.report().holders.len() }).await?;
+    /// assert_eq!(holders, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn run<F: IntoFuture>(
+        &self,
+        future: F,
+    ) -> impl Future<Output = Result<F::Output, AcquireError>> + use<F> {
+        self.run_many(1, future)
+    }
+
+    /// Runs `future` under `n` permits. As [`Semaphore::run_many`]; the call site is where this call is.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the returned future drops `future`, and then gives back the permits, or gives up the place in the line.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Semaphore::run_many`].
+    ///
+    /// # Panics
+    ///
+    /// Those of [`Semaphore::run_many`].
+    #[track_caller]
+    pub fn run_many<F: IntoFuture>(
+        &self,
+        n: u32,
+        future: F,
+    ) -> impl Future<Output = Result<F::Output, AcquireError>> + use<F> {
+        let (acquire, future) = (self.acquire_many(n), future.into_future());
+        async move {
+            // Dropped last: what `future` uses is free when the next in line runs.
+            let _permit = acquire.await?;
+            Ok(future.await)
+        }
+    }
+
     /// Takes a permit if one is free now. As [`Semaphore::try_acquire`].
     ///
     /// # Errors
@@ -233,87 +354,31 @@ impl Monitored {
         self.note(self.semaphore().clone().try_acquire_between_owned(range))
     }
 
-    /// Waits for a permit, and blocks the thread meanwhile. As [`Semaphore::blocking_acquire`].
+    /// The same as [`try_acquire`](Self::try_acquire), which keeps the semaphore alive as well.
     ///
     /// # Errors
     ///
-    /// Those of [`Semaphore::blocking_acquire`].
-    ///
-    /// # Panics
-    ///
-    /// Those of [`Semaphore::blocking_acquire`].
+    /// Those of [`Semaphore::try_acquire`].
     #[track_caller]
-    pub fn blocking_acquire(&self) -> Result<MonitoredPermit, AcquireError> {
-        blocking::block_on(self.acquire())
+    pub fn try_acquire_owned(self: Arc<Self>) -> Result<MonitoredPermit, TryAcquireError> {
+        self.try_acquire()
     }
 
-    /// Waits for `n` permits, and blocks the thread meanwhile. As [`Semaphore::blocking_acquire_many`].
+    /// The same as [`try_acquire_many`](Self::try_acquire_many), which keeps the semaphore alive as well.
     ///
     /// # Errors
     ///
-    /// Those of [`Semaphore::blocking_acquire_many`].
+    /// Those of [`Semaphore::try_acquire_many`].
     ///
     /// # Panics
     ///
-    /// Those of [`Semaphore::blocking_acquire_many`].
+    /// Those of [`Semaphore::try_acquire_many`].
     #[track_caller]
-    pub fn blocking_acquire_many(&self, n: u32) -> Result<MonitoredPermit, AcquireError> {
-        blocking::block_on(self.acquire_many(n))
-    }
-
-    /// Returns how many permits are free: [`Semaphore::available_permits`].
-    #[must_use]
-    pub fn available_permits(&self) -> usize {
-        self.semaphore().available_permits()
-    }
-
-    /// Adds permits: [`Semaphore::add_permits`].
-    ///
-    /// # Panics
-    ///
-    /// Those of [`Semaphore::add_permits`].
-    #[track_caller]
-    pub fn add_permits(&self, n: usize) {
-        self.semaphore().add_permits(n);
-    }
-
-    /// Takes free permits out of circulation: [`Semaphore::forget_permits`].
-    #[allow(clippy::must_use_candidate, reason = "it is called for what it does")]
-    pub fn forget_permits(&self, n: usize) -> usize {
-        self.semaphore().forget_permits(n)
-    }
-
-    /// Changes how many permits exist: [`Semaphore::set_limit`].
-    ///
-    /// # Panics
-    ///
-    /// Those of [`Semaphore::set_limit`].
-    #[allow(clippy::must_use_candidate, reason = "it is called for what it does")]
-    #[track_caller]
-    pub fn set_limit(&self, n: usize) -> usize {
-        self.semaphore().set_limit(n)
-    }
-
-    /// Returns the state of the semaphore: [`Semaphore::status`].
-    #[must_use]
-    pub fn status(&self) -> Status {
-        self.semaphore().status()
-    }
-
-    /// Refuses all who wait, and all who come: [`Semaphore::close`].
-    pub fn close(&self) {
-        self.semaphore().close();
-    }
-
-    /// Returns whether it is closed: [`Semaphore::is_closed`].
-    #[must_use]
-    pub fn is_closed(&self) -> bool {
-        self.semaphore().is_closed()
-    }
-
-    /// Waits until it is closed and no permit is outstanding: [`Semaphore::drained_owned`].
-    pub fn drained(&self) -> DrainedOwned {
-        self.semaphore().clone().drained_owned()
+    pub fn try_acquire_many_owned(
+        self: Arc<Self>,
+        n: u32,
+    ) -> Result<MonitoredPermit, TryAcquireError> {
+        self.try_acquire_many(n)
     }
 }
 

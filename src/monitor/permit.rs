@@ -1,6 +1,7 @@
 //! The guard of a monitored semaphore.
 
 use alloc::borrow::Cow;
+use core::fmt;
 use core::panic::Location;
 
 use super::roster::{Phase, Registered};
@@ -13,7 +14,6 @@ use crate::semaphore::Semaphore;
 /// if it was lost by [`mem::forget`](core::mem::forget).
 #[must_use = "the permits are given back at once if this is dropped"]
 #[clippy::has_significant_drop]
-#[derive(Debug)]
 pub struct MonitoredPermit {
     // In this order: what is free has no holder in the report any more.
     registered: Registered,
@@ -74,5 +74,15 @@ impl MonitoredPermit {
         let permit = self.permit.split(n)?;
         self.registered.entry().set_permits(self.permit.num_permits());
         Some(Self { registered: self.registered.split(n), permit })
+    }
+}
+
+impl fmt::Debug for MonitoredPermit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MonitoredPermit")
+            .field("site", &format_args!("{}", self.site()))
+            .field("label", &self.registered.entry().label())
+            .field("permits", &self.num_permits())
+            .finish_non_exhaustive()
     }
 }

@@ -8,9 +8,17 @@ use alloc::vec::Vec;
 use core::mem;
 use core::panic::Location;
 use core::task::Waker;
+use core::time::Duration;
+#[cfg(feature = "metrics")]
+use std::sync::OnceLock;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+#[cfg(feature = "metrics")]
+use super::ends::Counters;
+use super::ends::End;
+#[cfg(feature = "metrics")]
+use crate::panic::catch;
 use crate::semaphore::Semaphore;
 
 /// Locks what no user code runs under, so that nothing is left half done by a panic.
@@ -29,6 +37,8 @@ pub(super) enum Phase {
     Refused,
     /// It has them.
     Holds,
+    /// It has returned an error.
+    Over,
 }
 
 /// What changes in an [`Entry`].
@@ -51,6 +61,7 @@ struct Progress {
 pub(super) struct Entry {
     semaphore: Arc<Semaphore>,
     site: &'static Location<'static>,
+    asked: Instant,
     progress: Mutex<Progress>,
 }
 
@@ -103,6 +114,22 @@ impl Entry {
         };
     }
 
+    /// What it was answered, if it has left the line.
+    pub(super) fn answer(&self) -> Phase {
+        if self.semaphore.is_closed() { Phase::Refused } else { Phase::Granted }
+    }
+
+    /// After a poll that returned `Pending`: it may have been woken for another reason than a grant, as when its task
+    /// has to yield. `phase` is called under the lock: the wake of a grant that it does not see comes after it.
+    pub(super) fn is_pending(&self, phase: impl FnOnce() -> Phase) {
+        let mut progress = lock(&self.progress);
+        let phase = phase();
+        if progress.phase != phase {
+            progress.phase = phase;
+            progress.since = Instant::now();
+        }
+    }
+
     /// It comes into another phase now.
     pub(super) fn enter(&self, phase: Phase) {
         let _unused = {
@@ -120,11 +147,11 @@ impl Wake for Entry {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        let woken = if self.semaphore.is_closed() { Phase::Refused } else { Phase::Granted };
+        let answer = self.answer();
         let waker = {
             let mut progress = lock(&self.progress);
             if progress.phase == Phase::Waits {
-                progress.phase = woken;
+                progress.phase = answer;
                 progress.since = Instant::now();
             }
             mem::take(&mut progress.waker)
@@ -135,7 +162,7 @@ impl Wake for Entry {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Entries {
     next: u64,
     /// In the order in which they asked.
@@ -143,16 +170,24 @@ struct Entries {
 }
 
 /// A semaphore, and all its requests.
-#[derive(Debug)]
 pub(super) struct Roster {
     name: Cow<'static, str>,
     semaphore: Arc<Semaphore>,
     entries: Mutex<Entries>,
+    /// Where it is counted how requests end, if that was asked for.
+    #[cfg(feature = "metrics")]
+    counters: OnceLock<Counters>,
 }
 
 impl Roster {
     pub(super) fn new(name: Cow<'static, str>, semaphore: Arc<Semaphore>) -> Self {
-        Self { name, semaphore, entries: Mutex::default() }
+        Self {
+            name,
+            semaphore,
+            entries: Mutex::default(),
+            #[cfg(feature = "metrics")]
+            counters: OnceLock::new(),
+        }
     }
 
     pub(super) fn name(&self) -> &Cow<'static, str> {
@@ -171,14 +206,34 @@ impl Roster {
         permits: usize,
         phase: Phase,
     ) -> Registered {
-        let since = Instant::now();
-        let progress = Mutex::new(Progress { label, permits, phase, since, waker: None });
-        let entry = Arc::new(Entry { semaphore: self.semaphore.clone(), site, progress });
+        let asked = Instant::now();
+        let progress = Mutex::new(Progress { label, permits, phase, since: asked, waker: None });
+        let entry = Arc::new(Entry { semaphore: self.semaphore.clone(), site, asked, progress });
         let mut entries = lock(&self.entries);
         let id = entries.next;
         entries.next += 1;
         entries.by_id.insert(id, entry.clone());
         Registered { roster: self.clone(), id, entry }
+    }
+
+    /// Counts from now on how requests end.
+    #[cfg(feature = "metrics")]
+    pub(super) fn count_ends(&self, name: &metrics::SharedString) {
+        self.counters.get_or_init(|| Counters::new(name));
+    }
+
+    /// Counts the end of a request, which may have `waited`.
+    #[cfg_attr(not(feature = "metrics"), expect(clippy::unused_self, reason = "nobody counts"))]
+    pub(super) fn ends(&self, end: End, waited: Option<Duration>) {
+        #[cfg(feature = "metrics")]
+        if let Some(counters) = self.counters.get() {
+            // The recorder is user code. This may run while another panic unwinds.
+            if let Err(panic) = catch(|| counters.count(end, waited)) {
+                panic.pass_on();
+            }
+        }
+        #[cfg(not(feature = "metrics"))]
+        let _ = (end, waited);
     }
 
     /// All of them, those first that asked first.
@@ -190,7 +245,6 @@ impl Roster {
 }
 
 /// An entry that stands in the roster until this is dropped.
-#[derive(Debug)]
 pub(super) struct Registered {
     roster: Arc<Roster>,
     id: u64,
@@ -200,6 +254,14 @@ pub(super) struct Registered {
 impl Registered {
     pub(super) fn entry(&self) -> &Arc<Entry> {
         &self.entry
+    }
+
+    /// The request returns.
+    pub(super) fn ends(&self, end: End) {
+        if end != End::Granted {
+            self.entry.enter(Phase::Over);
+        }
+        self.roster.ends(end, Some(self.entry.asked.elapsed()));
     }
 
     /// Another entry of the same semaphore, for a part of the permits.
@@ -212,5 +274,9 @@ impl Drop for Registered {
     fn drop(&mut self) {
         // It may have the last hold of a waker: dropped without the lock.
         let _entry = lock(&self.roster.entries).by_id.remove(&self.id);
+        let phase = lock(&self.entry.progress).phase;
+        if !matches!(phase, Phase::Holds | Phase::Over) {
+            self.roster.ends(End::Cancelled, Some(self.entry.asked.elapsed()));
+        }
     }
 }

@@ -1,5 +1,8 @@
 //! Who holds, who waits, and who was given permits and does not look.
 
+#[cfg(feature = "metrics")]
+mod metrics;
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -271,6 +274,73 @@ fn under_load_every_figure_adds_up() {
     let report = monitored.report();
     assert_eq!((permits(&report.uncollected), permits(&report.waiters)), (4, 2));
     assert_eq!(report.status.outstanding, 4);
+}
+
+/// A task that has to yield is woken at once. That wake is neither a grant nor the end of a wait.
+#[cfg(feature = "tokio")]
+#[tokio::test]
+async fn a_yield_is_no_grant() {
+    use std::future::{Future, poll_fn};
+    use std::pin::pin;
+    use std::task::Poll;
+
+    let monitored = Monitored::new("database", Semaphore::builder(1).queue_limit(1).build());
+    let held = monitored.try_acquire().unwrap();
+    let waits = monitored.acquire();
+    let mut waits = pin!(waits);
+    let mut refused = pin!(monitored.acquire());
+    poll_fn(|cx| {
+        while let Poll::Ready(progress) = tokio::task::coop::poll_proceed(cx) {
+            progress.made_progress();
+        }
+        assert!(waits.as_mut().poll(cx).is_pending());
+        assert!(refused.as_mut().poll(cx).is_pending());
+        Poll::Ready(())
+    })
+    .await;
+    assert_eq!(numbers(&monitored), (1, 1, 0));
+    assert!(refused.await.unwrap_err().is_queue_full());
+    drop(held);
+    assert_eq!(numbers(&monitored), (0, 0, 1));
+}
+
+#[test]
+fn it_runs_a_future_under_permits() {
+    let monitored = monitored(2);
+    let mut run = spawn(monitored.run_many(2, std::future::pending::<()>()));
+    let line = line!() - 1;
+    assert_eq!(numbers(&monitored), (0, 0, 0));
+    assert_pending!(run.poll());
+    let report = monitored.report();
+    assert_eq!((report.holders[0].line, report.holders[0].permits), (line, 2));
+    let mut next = spawn(monitored.run(async { panic!("inside") }));
+    assert_pending!(next.poll());
+    drop(run);
+    assert_eq!(panic_of(|| drop::<std::task::Poll<Result<(), _>>>(next.poll())), "inside");
+    assert_eq!((numbers(&monitored), monitored.available_permits()), ((0, 0, 0), 2));
+    monitored.close();
+    assert!(assert_ready_err!(spawn(monitored.run(async {})).poll()).is_closed());
+}
+
+#[test]
+fn a_time_out_leaves_the_line() {
+    let monitored = monitored(1);
+    let held = monitored.blocking_acquire_timeout(Duration::ZERO).unwrap();
+    assert!(monitored.blocking_acquire_many_timeout(1, Duration::from_millis(1)).is_err());
+    assert_eq!(numbers(&monitored), (1, 0, 0));
+    drop(held);
+}
+
+#[test]
+fn the_owned_forms_are_the_same() {
+    let monitored = Arc::new(monitored(3));
+    let one = monitored.clone().try_acquire_owned().unwrap();
+    let two = assert_ready_ok!(spawn(monitored.clone().acquire_between_owned(1..=9)).poll());
+    assert!(monitored.clone().try_acquire_many_owned(1).is_err());
+    assert_eq!((one.num_permits(), two.num_permits(), monitored.outstanding()), (1, 2, 3));
+    assert_eq!(monitored.reduce_permits(1), 1);
+    monitored.try_add_permits(4).unwrap();
+    assert_eq!((monitored.limit(), monitored.status().available), (6, 3));
 }
 
 #[tokio::test]

@@ -9,14 +9,18 @@ use source::{Source, word_at, words};
 
 /// The storeys, from the top. A file imports only from storeys below its own; `lib` may name all.
 /// A folder's `mod.rs` goes by the name of the folder.
-const STOREYS: [&str; 80] = [
+const STOREYS: [&str; 84] = [
     "lib",
     "monitor",
+    "monitor/blocking",
+    "monitor/forward",
     "monitor/watch",
+    "monitor/metrics",
     "monitor/acquire",
     "monitor/permit",
     "monitor/report",
     "monitor/roster",
+    "monitor/ends",
     "tower",
     "tower/layer",
     "tower/service",

@@ -78,6 +78,12 @@ impl Between {
         }
     }
 
+    /// As [`Request::is_refused`].
+    #[cfg(feature = "monitor")]
+    pub(crate) const fn is_refused(&self) -> bool {
+        self.request.is_refused()
+    }
+
     /// As [`Request::is_queued`].
     pub(crate) fn is_queued(&self, core: &Core) -> bool {
         self.request.is_queued(core)
