@@ -15,6 +15,7 @@ use crate::status::Status;
 ///
 /// The counters and the histogram go on by themselves. The gauges show what was there at the last
 /// [`sample`](Metrics::sample), which [`run`](Metrics::run) takes again and again.
+#[derive(Clone)]
 pub struct Metrics {
     /// Weak: it ends when the semaphore does.
     roster: Weak<Roster>,
