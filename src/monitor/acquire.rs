@@ -6,10 +6,11 @@ use core::fmt;
 use core::future::Future;
 use core::panic::Location;
 use core::pin::Pin;
-use core::task::{Context, Poll, Waker};
+use core::task::{Context, Poll, Waker, ready};
 
 use super::permit::MonitoredPermit;
 use super::roster::{Phase, Registered, Roster};
+use super::trace::Op;
 use crate::acquire::AcquireOwned;
 use crate::between::AcquireBetweenOwned;
 use crate::error::AcquireError;
@@ -67,13 +68,17 @@ pub struct MonitoredAcquire {
     roster: Arc<Roster>,
     /// `None` once it has returned.
     inner: Option<Inner>,
-    /// What it was answered before its first poll.
+    /// What it was answered, until it returns that.
     early: Option<Answer>,
+    /// The method that made it, and where that was called.
+    source: &'static str,
     site: &'static Location<'static>,
     label: Option<Cow<'static, str>>,
     permits: usize,
     /// Since it asked: below `inner`, so that it is there until that has left the line.
     asked: Option<(Registered, Waker)>,
+    /// Since it asked. Below all others: when it ends, it shows how things are without this request.
+    op: Op,
 }
 
 impl MonitoredAcquire {
@@ -81,10 +86,20 @@ impl MonitoredAcquire {
         roster: Arc<Roster>,
         inner: Inner,
         permits: u32,
+        source: &'static str,
         site: &'static Location<'static>,
     ) -> Self {
-        let permits = permits as usize;
-        Self { roster, inner: Some(inner), early: None, site, label: None, permits, asked: None }
+        Self {
+            roster,
+            inner: Some(inner),
+            early: None,
+            source,
+            site,
+            label: None,
+            permits: permits as usize,
+            asked: None,
+            op: Op::default(),
+        }
     }
 
     /// Gives it a label, which shows in reports beside the call site.
@@ -92,6 +107,7 @@ impl MonitoredAcquire {
         self.label = Some(label.into());
         if let Some((registered, _)) = &self.asked {
             registered.entry().set_label(self.label.clone());
+            self.op.show_label(self.label.as_deref());
         }
         self
     }
@@ -108,15 +124,26 @@ impl MonitoredAcquire {
             return;
         }
         let Some(inner) = &mut self.inner else { return };
-        let (registered, waker) = register(&self.roster, self.site, &self.label, self.permits);
+        let (op, asked) = register(&self.roster, self.source, self.site, &self.label, self.permits);
         inner.enqueue();
+        self.op = op;
+        let (registered, waker) = self.asked.insert(asked);
         // So that the entry learns of the grant.
-        if let Poll::Ready(answer) = inner.poll(&mut Context::from_waker(&waker)) {
-            let granted = if answer.is_ok() { Phase::Granted } else { Phase::Refused };
-            registered.entry().enter(granted);
+        let _polled = self.op.poll(|| {
+            let answer = ready!(inner.poll(&mut Context::from_waker(waker)));
+            registered.entry().answered(granted(&answer));
             self.early = Some(answer);
+            Poll::Ready(())
+        });
+        self.show();
+    }
+
+    /// Shows a subscriber that it waits, or was granted permits.
+    fn show(&self) {
+        if let Some((registered, _)) = &self.asked {
+            self.op.show(|| registered.entry().obtained());
+            self.roster.resource().show();
         }
-        self.asked = Some((registered, waker));
     }
 
     /// Returns whether it waits in the line, and was neither granted nor refused yet.
@@ -126,16 +153,23 @@ impl MonitoredAcquire {
     }
 }
 
-/// Enters a request that is about to ask. Also returns the waker that its entry is.
+/// How many permits an answer has, if any.
+fn granted(answer: &Answer) -> Option<usize> {
+    answer.as_ref().ok().map(OwnedSemaphorePermit::num_permits)
+}
+
+/// Enters a request that is about to ask. Also returns the waker that its entry is, and what a subscriber sees of it.
 fn register(
     roster: &Arc<Roster>,
+    source: &'static str,
     site: &'static Location<'static>,
     label: &Option<Cow<'static, str>>,
     permits: usize,
-) -> (Registered, Waker) {
-    let registered = roster.add(site, label.clone(), permits, Phase::Waits);
+) -> (Op, (Registered, Waker)) {
+    let op = roster.resource().op(source, site, label.as_deref(), permits);
+    let registered = roster.add(site, label.clone(), permits, Phase::Waits, &op);
     let waker = Waker::from(Arc::clone(registered.entry()));
-    (registered, waker)
+    (op, (registered, waker))
 }
 
 impl Future for MonitoredAcquire {
@@ -147,22 +181,33 @@ impl Future for MonitoredAcquire {
         let Some(inner) = &mut this.inner else {
             panic!("`MonitoredAcquire` polled after completion")
         };
-        let (registered, waker) = this
-            .asked
-            .get_or_insert_with(|| register(&this.roster, this.site, &this.label, this.permits));
-        let answer = match this.early.take() {
-            Some(answer) => answer,
-            None => {
+        let (registered, waker) = this.asked.get_or_insert_with(|| {
+            let (op, asked) =
+                register(&this.roster, this.source, this.site, &this.label, this.permits);
+            this.op = op;
+            asked
+        });
+        let polled = this.op.poll(|| {
+            if this.early.is_none() {
                 registered.entry().is_polled(cx.waker());
-                match inner.poll(&mut Context::from_waker(waker)) {
-                    Poll::Pending => return Poll::Pending,
-                    Poll::Ready(answer) => answer,
+                let answer = ready!(inner.poll(&mut Context::from_waker(waker)));
+                if this.op.is_traced() {
+                    registered.entry().answered(granted(&answer));
                 }
+                // If the subscriber panics now, the answer is here for the next poll.
+                this.early = Some(answer);
             }
-        };
+            Poll::Ready(())
+        });
+        if polled.is_pending() {
+            this.show();
+            return Poll::Pending;
+        }
+        this.op.show(|| registered.entry().obtained());
+        this.op = Op::default();
         this.inner = None;
-        let Some((registered, _)) = this.asked.take() else {
-            unreachable!("it was there a moment ago")
+        let (Some(answer), Some((registered, _))) = (this.early.take(), this.asked.take()) else {
+            unreachable!("they were there a moment ago")
         };
         Poll::Ready(answer.map(|permit| MonitoredPermit::new(registered, permit)))
     }
@@ -171,6 +216,7 @@ impl Future for MonitoredAcquire {
 impl fmt::Debug for MonitoredAcquire {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MonitoredAcquire")
+            .field("source", &self.source)
             .field("site", &format_args!("{}", self.site))
             .field("label", &self.label)
             .field("inner", &self.inner)

@@ -63,6 +63,11 @@ mod acquire;
 mod permit;
 mod report;
 mod roster;
+#[cfg(feature = "tracing")]
+mod trace;
+#[cfg(not(feature = "tracing"))]
+#[path = "untraced.rs"]
+mod trace;
 mod watch;
 
 use alloc::borrow::Cow;
@@ -77,6 +82,7 @@ pub use self::acquire::MonitoredAcquire;
 pub use self::permit::MonitoredPermit;
 pub use self::report::{Case, CaseKind, Claim, Report};
 use self::roster::{Phase, Roster};
+use self::trace::Op;
 pub use self::watch::{Watch, WatchThread};
 use crate::blocking;
 use crate::drained::DrainedOwned;
@@ -113,8 +119,10 @@ pub struct Monitored {
 
 impl Monitored {
     /// Monitors a semaphore, which may be shared already.
+    #[track_caller]
     pub fn new(name: impl Into<Cow<'static, str>>, semaphore: impl Into<Arc<Semaphore>>) -> Self {
-        Self { roster: Arc::new(Roster::new(name.into(), semaphore.into())) }
+        let site = Location::caller();
+        Self { roster: Arc::new(Roster::new(name.into(), semaphore.into(), site)) }
     }
 
     /// Returns its name.
@@ -148,23 +156,32 @@ impl Monitored {
     #[track_caller]
     fn note<E>(&self, permit: Result<OwnedSemaphorePermit, E>) -> Result<MonitoredPermit, E> {
         let site = Location::caller();
-        permit.map(|permit| {
-            let registered = self.roster.add(site, None, permit.num_permits(), Phase::Holds);
+        let permit = permit.map(|permit| {
+            let permits = permit.num_permits();
+            let registered = self.roster.add(site, None, permits, Phase::Holds, &Op::default());
             MonitoredPermit::new(registered, permit)
-        })
+        })?;
+        self.roster.resource().show();
+        Ok(permit)
+    }
+
+    /// What `source`, a method of this type, asks for.
+    #[track_caller]
+    fn request(&self, n: u32, source: &'static str) -> MonitoredAcquire {
+        let inner = Inner::Many(self.semaphore().clone().acquire_many_owned(n));
+        MonitoredAcquire::new(self.roster.clone(), inner, n, source, Location::caller())
     }
 
     /// Waits for a permit. As [`Semaphore::acquire`]; the call site is where this call is.
     #[track_caller]
     pub fn acquire(&self) -> MonitoredAcquire {
-        self.acquire_many(1)
+        self.request(1, "Monitored::acquire")
     }
 
     /// Waits for `n` permits. As [`Semaphore::acquire_many`]; the call site is where this call is.
     #[track_caller]
     pub fn acquire_many(&self, n: u32) -> MonitoredAcquire {
-        let inner = Inner::Many(self.semaphore().clone().acquire_many_owned(n));
-        MonitoredAcquire::new(self.roster.clone(), inner, n, Location::caller())
+        self.request(n, "Monitored::acquire_many")
     }
 
     /// Waits for as many permits as there are, in a range. As [`Semaphore::acquire_between`]; the call site is where
@@ -177,7 +194,8 @@ impl Monitored {
     pub fn acquire_between(&self, range: RangeInclusive<u32>) -> MonitoredAcquire {
         let least = *range.start();
         let inner = Inner::Between(self.semaphore().clone().acquire_between_owned(range));
-        MonitoredAcquire::new(self.roster.clone(), inner, least, Location::caller())
+        let source = "Monitored::acquire_between";
+        MonitoredAcquire::new(self.roster.clone(), inner, least, source, Location::caller())
     }
 
     /// The same as [`acquire`](Self::acquire), which keeps the semaphore alive as well.
@@ -244,7 +262,7 @@ impl Monitored {
     /// Those of [`Semaphore::blocking_acquire`].
     #[track_caller]
     pub fn blocking_acquire(&self) -> Result<MonitoredPermit, AcquireError> {
-        blocking::block_on(self.acquire())
+        blocking::block_on(self.request(1, "Monitored::blocking_acquire"))
     }
 
     /// Waits for `n` permits, and blocks the thread meanwhile. As [`Semaphore::blocking_acquire_many`].
@@ -258,7 +276,7 @@ impl Monitored {
     /// Those of [`Semaphore::blocking_acquire_many`].
     #[track_caller]
     pub fn blocking_acquire_many(&self, n: u32) -> Result<MonitoredPermit, AcquireError> {
-        blocking::block_on(self.acquire_many(n))
+        blocking::block_on(self.request(n, "Monitored::blocking_acquire_many"))
     }
 
     /// Returns how many permits are free: [`Semaphore::available_permits`].
@@ -275,12 +293,15 @@ impl Monitored {
     #[track_caller]
     pub fn add_permits(&self, n: usize) {
         self.semaphore().add_permits(n);
+        self.roster.resource().show_all();
     }
 
     /// Takes free permits out of circulation: [`Semaphore::forget_permits`].
     #[allow(clippy::must_use_candidate, reason = "it is called for what it does")]
     pub fn forget_permits(&self, n: usize) -> usize {
-        self.semaphore().forget_permits(n)
+        let forgotten = self.semaphore().forget_permits(n);
+        self.roster.resource().show_all();
+        forgotten
     }
 
     /// Changes how many permits exist: [`Semaphore::set_limit`].
@@ -291,7 +312,9 @@ impl Monitored {
     #[allow(clippy::must_use_candidate, reason = "it is called for what it does")]
     #[track_caller]
     pub fn set_limit(&self, n: usize) -> usize {
-        self.semaphore().set_limit(n)
+        let old = self.semaphore().set_limit(n);
+        self.roster.resource().show_all();
+        old
     }
 
     /// Returns the state of the semaphore: [`Semaphore::status`].
@@ -303,6 +326,7 @@ impl Monitored {
     /// Refuses all who wait, and all who come: [`Semaphore::close`].
     pub fn close(&self) {
         self.semaphore().close();
+        self.roster.resource().show();
     }
 
     /// Returns whether it is closed: [`Semaphore::is_closed`].

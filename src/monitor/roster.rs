@@ -11,7 +11,9 @@ use core::task::Waker;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use super::trace::{Op, OpRef, Resource, Returned};
 use crate::semaphore::Semaphore;
+use crate::wakes::waking;
 
 /// Locks what no user code runs under, so that nothing is left half done by a panic.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -51,6 +53,8 @@ struct Progress {
 pub(super) struct Entry {
     semaphore: Arc<Semaphore>,
     site: &'static Location<'static>,
+    /// Weak: the future ends it.
+    op: OpRef,
     progress: Mutex<Progress>,
 }
 
@@ -88,6 +92,15 @@ impl Entry {
         lock(&self.progress).permits = permits;
     }
 
+    /// How many permits it was granted.
+    pub(super) fn obtained(&self) -> usize {
+        let progress = lock(&self.progress);
+        match progress.phase {
+            Phase::Waits | Phase::Refused => 0,
+            Phase::Granted | Phase::Holds => progress.permits,
+        }
+    }
+
     /// Before a poll: `waker` is to be woken when it is granted or refused.
     pub(super) fn is_polled(&self, waker: &Waker) {
         // User code, as is the drop of the old one: neither runs under the lock.
@@ -101,6 +114,14 @@ impl Entry {
             }
             progress.waker.replace(waker)
         };
+    }
+
+    /// It was granted so many permits, or refused, and nobody has seen that yet.
+    pub(super) fn answered(&self, permits: Option<usize>) {
+        if let Some(permits) = permits {
+            self.set_permits(permits);
+        }
+        self.enter(if permits.is_some() { Phase::Granted } else { Phase::Refused });
     }
 
     /// It comes into another phase now.
@@ -129,9 +150,12 @@ impl Wake for Entry {
             }
             mem::take(&mut progress.waker)
         };
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        waking(|user_code| {
+            if let Some(waker) = waker {
+                user_code.run(|| waker.wake());
+            }
+            user_code.run(|| self.op.show(|| self.obtained()));
+        });
     }
 }
 
@@ -147,12 +171,18 @@ struct Entries {
 pub(super) struct Roster {
     name: Cow<'static, str>,
     semaphore: Arc<Semaphore>,
+    resource: Resource,
     entries: Mutex<Entries>,
 }
 
 impl Roster {
-    pub(super) fn new(name: Cow<'static, str>, semaphore: Arc<Semaphore>) -> Self {
-        Self { name, semaphore, entries: Mutex::default() }
+    pub(super) fn new(
+        name: Cow<'static, str>,
+        semaphore: Arc<Semaphore>,
+        site: &'static Location<'static>,
+    ) -> Self {
+        let resource = Resource::new(&name, &semaphore, site);
+        Self { name, semaphore, resource, entries: Mutex::default() }
     }
 
     pub(super) fn name(&self) -> &Cow<'static, str> {
@@ -163,6 +193,10 @@ impl Roster {
         &self.semaphore
     }
 
+    pub(super) fn resource(&self) -> &Resource {
+        &self.resource
+    }
+
     /// Enters a request that the caller is about to make, or a holder.
     pub(super) fn add(
         self: &Arc<Self>,
@@ -170,10 +204,16 @@ impl Roster {
         label: Option<Cow<'static, str>>,
         permits: usize,
         phase: Phase,
+        op: &Op,
     ) -> Registered {
         let since = Instant::now();
         let progress = Mutex::new(Progress { label, permits, phase, since, waker: None });
-        let entry = Arc::new(Entry { semaphore: self.semaphore.clone(), site, progress });
+        let entry = Arc::new(Entry {
+            semaphore: self.semaphore.clone(),
+            site,
+            op: op.downgrade(),
+            progress,
+        });
         let mut entries = lock(&self.entries);
         let id = entries.next;
         entries.next += 1;
@@ -202,9 +242,14 @@ impl Registered {
         &self.entry
     }
 
+    /// What shows that its permits have come back, when it is dropped.
+    pub(super) fn returned(&self) -> Returned {
+        self.roster.resource.returned()
+    }
+
     /// Another entry of the same semaphore, for a part of the permits.
     pub(super) fn split(&self, permits: usize) -> Self {
-        self.roster.add(self.entry.site, self.entry.label(), permits, Phase::Holds)
+        self.roster.add(self.entry.site, self.entry.label(), permits, Phase::Holds, &Op::default())
     }
 }
 

@@ -9,7 +9,7 @@ use source::{Source, word_at, words};
 
 /// The storeys, from the top. A file imports only from storeys below its own; `lib` may name all.
 /// A folder's `mod.rs` goes by the name of the folder.
-const STOREYS: [&str; 80] = [
+const STOREYS: [&str; 82] = [
     "lib",
     "monitor",
     "monitor/watch",
@@ -17,6 +17,8 @@ const STOREYS: [&str; 80] = [
     "monitor/permit",
     "monitor/report",
     "monitor/roster",
+    "monitor/trace",
+    "monitor/untraced",
     "tower",
     "tower/layer",
     "tower/service",
