@@ -104,10 +104,10 @@ impl MonitoredAcquire {
 
     /// Gives it a label, which shows in reports beside the call site.
     pub fn label(mut self, label: impl Into<Cow<'static, str>>) -> Self {
-        self.label = Some(label.into());
+        let label = self.label.insert(label.into());
         if let Some((registered, _)) = &self.asked {
-            registered.entry().set_label(self.label.clone());
-            self.op.show_label(self.label.as_deref());
+            registered.entry().set_label(Some(label.clone()));
+            self.op.show_label(label);
         }
         self
     }
@@ -128,22 +128,16 @@ impl MonitoredAcquire {
         inner.enqueue();
         self.op = op;
         let (registered, waker) = self.asked.insert(asked);
+        let entry = registered.entry();
         // So that the entry learns of the grant.
-        let _polled = self.op.poll(|| {
+        let ask = || {
             let answer = ready!(inner.poll(&mut Context::from_waker(waker)));
-            registered.entry().answered(granted(&answer));
+            entry.answered(granted(&answer));
             self.early = Some(answer);
             Poll::Ready(())
-        });
-        self.show();
-    }
-
-    /// Shows a subscriber that it waits, or was granted permits.
-    fn show(&self) {
-        if let Some((registered, _)) = &self.asked {
-            self.op.show(|| registered.entry().obtained());
-            self.roster.resource().show();
-        }
+        };
+        let _polled = self.op.poll(ask, || entry.obtained());
+        self.roster.resource().show();
     }
 
     /// Returns whether it waits in the line, and was neither granted nor refused yet.
@@ -166,7 +160,7 @@ fn register(
     label: &Option<Cow<'static, str>>,
     permits: usize,
 ) -> (Op, (Registered, Waker)) {
-    let op = roster.resource().op(source, site, label.as_deref(), permits);
+    let op = roster.resource().op(source, site, label, permits);
     let registered = roster.add(site, label.clone(), permits, Phase::Waits, &op);
     let waker = Waker::from(Arc::clone(registered.entry()));
     (op, (registered, waker))
@@ -187,23 +181,23 @@ impl Future for MonitoredAcquire {
             this.op = op;
             asked
         });
-        let polled = this.op.poll(|| {
+        let (entry, is_traced) = (registered.entry(), this.op.is_traced());
+        let ask = || {
             if this.early.is_none() {
-                registered.entry().is_polled(cx.waker());
+                entry.is_polled(cx.waker());
                 let answer = ready!(inner.poll(&mut Context::from_waker(waker)));
-                if this.op.is_traced() {
-                    registered.entry().answered(granted(&answer));
+                if is_traced {
+                    entry.answered(granted(&answer));
                 }
                 // If the subscriber panics now, the answer is here for the next poll.
                 this.early = Some(answer);
             }
             Poll::Ready(())
-        });
-        if polled.is_pending() {
-            this.show();
+        };
+        if this.op.poll(ask, || entry.obtained()).is_pending() {
+            this.roster.resource().show();
             return Poll::Pending;
         }
-        this.op.show(|| registered.entry().obtained());
         this.op = Op::default();
         this.inner = None;
         let (Some(answer), Some((registered, _))) = (this.early.take(), this.asked.take()) else {

@@ -49,12 +49,40 @@
 //! Other cures are to spawn the futures as tasks of their own, so that each is polled whatever the others do; and to poll
 //! them all until they end, by `join!` or by the same `select!` in a loop. The example `futurelock` shows all three.
 //!
+//! # In tokio-console
+//!
+//! With the feature `tracing`, a [`Monitored`] shows in [tokio-console](https://docs.rs/tokio-console) as tokio's own
+//! semaphores do. This is the program `tests/console/program.rs`, which a futurelock has stopped; `scripts/console --run`
+//! runs it:
+//!
+//! ```text
+#![doc = include_str!("console.txt")]
+//! ```
+//!
+//! - The semaphore is a *resource*, at the call of [`Monitored::new`]: its name, how many permits exist (`limit`) and are
+//!   free (`permits`), and for how many somebody waits (`queued`).
+//! - A request is an *async op*, from when it asks until its future has returned or is dropped: the method, how many permits
+//!   it wants (`permits_requested`: the least, if it wants as many as there are) and was granted (`permits_obtained`), the
+//!   place of the call, and the label. One that has obtained what it requested, and does not end, is a
+//!   grant that nobody collects: above, that of the report. A grant counts among the polls.
+//! - Who holds permits is not shown: the [report](Monitored::report) says that.
+//!
+//! The semaphore needs no `tokio_unstable`. But tokio-console leaves out async ops that no task has polled, and tokio tells of
+//! its tasks, and of their wakes, with that only. What is acquired from the [`semaphore`](Monitored::semaphore) directly
+//! shows when something else happens here.
+//!
+//! These are spans and events of the crate `tracing`, at its level `TRACE`, with the names and fields that
+//! console-subscriber looks for. A subscriber that comes after the semaphore was made is told nothing of it. It
+//! is called in the calls of this module, with no lock held; if it panics, the panic comes out of the call, and what that
+//! did is done. No permit is lost, and nobody is left asleep.
+//!
 //! # What it costs
 //!
 //! The semaphore itself is the same, and a program that does not use this module pays nothing. Here, each request
 //! allocates its note, and takes a lock for a moment when it asks, when it is granted, and when it ends. No user code runs
 //! under the lock. But a thread that the system stops while it has the lock delays others, which the semaphore by itself
-//! never does.
+//! never does. With the feature `tracing`, a semaphore to which no subscriber listens checks that a few times in the life of
+//! a request.
 //!
 //! Only what goes through [`Monitored`] is seen. Permits that are taken from its [`semaphore`](Monitored::semaphore)
 //! directly count as outstanding, and have no holder in the report.

@@ -7,6 +7,7 @@
 //! Subscribers are user code. They run when no lock is held, and when what they are told of is done. In a drop they run
 //! last, and their panics do not abort a thread that is panicking already.
 
+use alloc::borrow::Cow;
 use alloc::sync::{Arc, Weak};
 use core::mem;
 use core::panic::{Location, RefUnwindSafe, UnwindSafe};
@@ -145,38 +146,21 @@ impl Resource {
         &self,
         source: &'static str,
         site: &'static Location<'static>,
-        label: Option<&str>,
+        label: &Option<Cow<'static, str>>,
         permits: usize,
     ) -> Op {
-        let Some(shown) = self.0.as_deref() else { return Op(None) };
-        let (op, poll) = shown.span.in_scope(|| {
-            let op = Open(trace_span!(
-                target: "semafair::monitor",
-                "runtime.resource.async_op",
-                source,
-            ));
-            let poll = op.in_scope(|| {
-                trace!(
-                    target: "runtime::resource::async_op::state_update",
-                    permits_requested = permits,
-                    permits.op = "override",
-                );
-                trace!(
-                    target: "runtime::resource::async_op::state_update",
-                    permits_obtained = 0_usize,
-                    permits.op = "override",
-                );
-                trace!(target: "runtime::resource::async_op::state_update", site = %site);
-                Open(trace_span!(
-                    target: "semafair::monitor",
-                    "runtime.resource.async_op.poll",
-                ))
-            });
-            (op, poll)
-        });
-        let op = Op(Some(Arc::new(Spans { poll, op, resource: self.clone() })));
-        op.show_label(label);
-        op
+        let Some(shown) = self.0.as_deref() else { return Op::default() };
+        let op = shown.span.in_scope(
+            || trace_span!(target: "semafair::monitor", "runtime.resource.async_op", source),
+        );
+        let poll = trace_span!(
+            target: "semafair::monitor",
+            parent: &op,
+            "runtime.resource.async_op.poll",
+        );
+        let request = Request { permits, site, label: label.clone() };
+        let spans = Spans { poll: Open(poll), op: Open(op), resource: self.clone() };
+        Op { spans: Some(Arc::new(spans)), request: Some(request) }
     }
 
     /// What shows that permits have come back, when it is dropped.
@@ -210,66 +194,95 @@ struct Spans {
     resource: Resource,
 }
 
-impl Spans {
-    fn show(&self, obtained: impl Fn() -> usize) {
-        show(obtained, |obtained| {
-            self.op.in_scope(|| {
-                trace!(
-                    target: "runtime::resource::async_op::state_update",
-                    permits_obtained = obtained,
-                    permits.op = "override",
-                );
-            });
-        });
+fn emit_obtained(obtained: usize) {
+    trace!(
+        target: "runtime::resource::async_op::state_update",
+        permits_obtained = obtained,
+        permits.op = "override",
+    );
+}
+
+fn emit_label(label: &str) {
+    trace!(target: "runtime::resource::async_op::state_update", label);
+}
+
+/// What does not change while it waits.
+#[derive(Debug)]
+struct Request {
+    permits: usize,
+    site: &'static Location<'static>,
+    label: Option<Cow<'static, str>>,
+}
+
+impl Request {
+    fn emit(&self) {
+        trace!(
+            target: "runtime::resource::async_op::state_update",
+            permits_requested = self.permits,
+            permits.op = "override",
+        );
+        trace!(target: "runtime::resource::async_op::state_update", site = %self.site);
+        if let Some(label) = &self.label {
+            emit_label(label);
+        }
     }
 }
 
 /// A request, as tokio-console sees it, from when it asks until its future has returned or is dropped. It ends when this
 /// is dropped.
+///
+/// tokio-console counts how often the span is entered as polls. So what can be told in a poll is told there.
 #[derive(Debug, Default)]
-pub(super) struct Op(Option<Arc<Spans>>);
+pub(super) struct Op {
+    spans: Option<Arc<Spans>>,
+    /// Until it is told of in the first poll.
+    request: Option<Request>,
+}
 
 impl Op {
     /// Whether a subscriber is interested.
     pub(super) const fn is_traced(&self) -> bool {
-        self.0.is_some()
+        self.spans.is_some()
     }
 
     pub(super) fn downgrade(&self) -> OpRef {
-        OpRef(self.0.as_ref().map(Arc::downgrade).unwrap_or_default())
+        OpRef(self.spans.as_ref().map(Arc::downgrade).unwrap_or_default())
     }
 
-    /// Runs a poll inside of its spans, and notes its result.
-    pub(super) fn poll(&self, poll: impl FnOnce() -> Poll<()>) -> Poll<()> {
-        let Some(spans) = self.0.as_deref() else { return poll() };
+    /// Runs a poll inside of its spans, notes its result, and shows how many permits it was granted.
+    pub(super) fn poll(
+        &mut self,
+        poll: impl FnOnce() -> Poll<()>,
+        obtained: impl Fn() -> usize,
+    ) -> Poll<()> {
+        let Some(spans) = self.spans.as_deref() else { return poll() };
         let _resource = spans.resource.0.as_deref().map(|shown| shown.span.enter());
         let _op = spans.op.enter();
         let _poll = spans.poll.enter();
+        if let Some(request) = self.request.take() {
+            request.emit();
+        }
         let polled = poll();
         trace!(
             target: "runtime::resource::poll_op",
             op_name = "poll_acquire",
             is_ready = polled.is_ready(),
         );
+        show(obtained, emit_obtained);
         polled
     }
 
-    /// Shows how many permits it was granted.
-    pub(super) fn show(&self, obtained: impl Fn() -> usize) {
-        if let Some(spans) = self.0.as_deref() {
-            spans.show(obtained);
+    /// Shows the label that it has from now on.
+    pub(super) fn show_label(&self, label: &str) {
+        if let Some(spans) = self.spans.as_deref() {
+            spans.op.in_scope(|| emit_label(label));
         }
-    }
-
-    pub(super) fn show_label(&self, label: Option<&str>) {
-        let (Some(spans), Some(label)) = (self.0.as_deref(), label) else { return };
-        spans.op.in_scope(|| trace!(target: "runtime::resource::async_op::state_update", label));
     }
 }
 
 impl Drop for Op {
     fn drop(&mut self) {
-        let Some(spans) = self.0.take() else { return };
+        let Some(spans) = self.spans.take() else { return };
         let resource = spans.resource.clone();
         waking(|user_code| {
             user_code.run(|| drop(spans));
@@ -286,7 +299,7 @@ impl OpRef {
     /// Shows how many permits it was granted, if it has not ended.
     pub(super) fn show(&self, obtained: impl Fn() -> usize) {
         if let Some(spans) = self.0.upgrade() {
-            spans.show(obtained);
+            show(obtained, |obtained| spans.op.in_scope(|| emit_obtained(obtained)));
         }
     }
 }

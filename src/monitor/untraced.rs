@@ -1,5 +1,6 @@
 //! In place of `trace`, without the feature `tracing`: nothing.
 
+use alloc::borrow::Cow;
 use alloc::sync::Arc;
 use core::panic::Location;
 use core::task::Poll;
@@ -31,7 +32,7 @@ impl Resource {
         &self,
         _source: &'static str,
         _site: &'static Location<'static>,
-        _label: Option<&str>,
+        _label: &Option<Cow<'static, str>>,
         _permits: usize,
     ) -> Op {
         Op
@@ -55,13 +56,15 @@ impl Op {
         OpRef
     }
 
-    pub(super) fn poll(&self, poll: impl FnOnce() -> Poll<()>) -> Poll<()> {
+    pub(super) fn poll(
+        &mut self,
+        poll: impl FnOnce() -> Poll<()>,
+        _obtained: impl Fn() -> usize,
+    ) -> Poll<()> {
         poll()
     }
 
-    pub(super) fn show(&self, _obtained: impl Fn() -> usize) {}
-
-    pub(super) const fn show_label(&self, _label: Option<&str>) {}
+    pub(super) const fn show_label(&self, _label: &str) {}
 }
 
 impl OpRef {

@@ -77,6 +77,7 @@ fn a_request_is_an_async_op() {
         let [op] = &*recorder.ops() else { panic!("one op") };
         assert_eq!(op.fields, fields([("source", "Monitored::acquire")]));
         assert!(op.is_closed() && op.polls == [true]);
+        assert_eq!(op.enters, 1, "tokio-console counts polls so");
         shown(recorder, &monitored);
 
         let mut second = spawn(monitored.acquire_many(1).label("import"));
@@ -104,6 +105,7 @@ fn a_request_is_an_async_op() {
         let op = recorder.ops().remove(1);
         assert_eq!(op.number("permits_obtained"), 1);
         assert!(op.is_closed() && op.polls == [false, false, true]);
+        assert_eq!(op.enters, 4, "three polls and the grant");
         assert!(
             recorder.named("runtime.resource.async_op.poll").iter().all(|poll| poll.is_closed())
         );

@@ -25,6 +25,8 @@ pub(crate) struct Recorded {
     pub(crate) attributes: Fields,
     /// What each poll was answered.
     pub(crate) polls: Vec<bool>,
+    /// How often it was entered.
+    pub(crate) enters: usize,
     handles: usize,
     entered: isize,
 }
@@ -166,6 +168,7 @@ impl Subscriber for Listener {
                 fields,
                 attributes: Fields::new(),
                 polls: Vec::new(),
+                enters: 0,
                 handles: 1,
                 entered: 0,
             });
@@ -210,6 +213,7 @@ impl Subscriber for Listener {
         self.note(|book| {
             book.stack().push(index(span));
             book.spans[index(span)].entered += 1;
+            book.spans[index(span)].enters += 1;
         });
     }
 
