@@ -3,8 +3,8 @@
 mod recorder;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
 use std::thread;
 
@@ -242,6 +242,41 @@ fn what_is_shown_is_what_is() {
     });
 }
 
+/// At each call of the subscriber in turn, another thread gives permits back.
+#[test]
+fn what_changes_while_it_is_shown_is_shown() {
+    for meanwhile in 0.. {
+        let mut is_over = false;
+        recorded(2, |recorder, monitored| {
+            let held = Arc::new(Mutex::new(Some(monitored.try_acquire_many(2).unwrap())));
+            let mut waiter = spawn(monitored.acquire());
+            let (calls, holder) = (recorder.calls(), held.clone());
+            let dispatch = dispatcher::get_default(Clone::clone);
+            recorder.set_hook(move |call| {
+                if call == calls + meanwhile {
+                    let permits = holder.lock().unwrap().take();
+                    thread::scope(|scope| {
+                        scope.spawn(|| dispatcher::with_default(&dispatch, || drop(permits)));
+                    });
+                }
+            });
+            let polled = waiter.poll();
+            recorder.no_hook();
+            shown(recorder, &monitored);
+            is_over = held.lock().unwrap().is_some();
+            if polled.is_pending() {
+                let obtained = recorder.ops()[0].number("permits_obtained");
+                assert_eq!(obtained, usize::from(!is_over));
+                assert_eq!(monitored.report().uncollected.len(), obtained);
+            }
+        });
+        if is_over {
+            assert!(meanwhile > 15, "it was called more often than that");
+            break;
+        }
+    }
+}
+
 #[test]
 fn under_load_the_last_to_show_shows_what_is() {
     let mut rng = Rng::with_seed(seed());
@@ -341,6 +376,7 @@ fn a_subscriber_that_panics_loses_nothing() {
                 }
             });
             survives(&monitored);
+            drop_while_panicking(monitored);
             recorder.no_hook();
         });
         if panics.load(Ordering::SeqCst) == 0 {
@@ -359,6 +395,15 @@ fn perhaps<T>(f: impl FnOnce() -> T) -> Option<T> {
         assert!(message.starts_with("call "), "{message}");
     }
     result
+}
+
+/// A second panic would abort.
+fn drop_while_panicking<T>(dropped: T) {
+    let panic = panic_of(|| {
+        let _dropped = dropped;
+        panic!("of the program");
+    });
+    assert_eq!(panic, "of the program");
 }
 
 /// Polls it, and again if a panic came before it asked, or before it returned what it was answered, which it still has
@@ -408,12 +453,7 @@ fn survives(monitored: &Monitored) {
     assert!(answer.is_ready(), "granted what was added, or refused");
     perhaps(|| drop(answer));
     let (one, two) = (held.pop().unwrap(), held.pop().unwrap());
-    // While the thread is panicking already.
-    let panic = panic_of(|| {
-        let _dropped = (one, two);
-        panic!("of the program");
-    });
-    assert_eq!(panic, "of the program");
+    drop_while_panicking((one, two));
     perhaps(|| drop(waiters));
     let status = monitored.status();
     assert_eq!((status.outstanding, status.queued), (0, 0));
