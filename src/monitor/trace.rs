@@ -45,9 +45,11 @@ impl Drop for Open {
     }
 }
 
-/// Shows what `read` returns, again and again until it has not changed meanwhile.
+/// Shows what `read` returns, and shows it again if it has changed meanwhile.
 ///
-/// Of several threads that change it and show it, each in its own order, the last to show it has shown what it is.
+/// Threads that change it show it afterwards, and what one of them has read may be old when it emits that. But in the end
+/// what was emitted last is what is. Suppose that it is old. If the change came before that thread read again, it has
+/// emitted once more. If the change came later, so did the emission of the thread that made it.
 fn show<T: Copy + PartialEq>(read: impl Fn() -> T, emit: impl Fn(T)) {
     let mut shown = read();
     loop {
