@@ -4,10 +4,12 @@ use std::convert::Infallible;
 use std::future::{Future, Ready, ready};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::thread;
 
 use futures_core::Stream;
+use semafair::monitor::Monitored;
 use semafair::tower::ConcurrencyLimitLayer;
 use semafair::{KeyedSemaphore, LimitedStreamExt, PollSemaphore, Semaphore};
 use tower_layer::Layer;
@@ -89,6 +91,35 @@ fn futures_util_polls_the_items() {
         assert!(matches!(output, Poll::Ready(Some(Ok(n))) if n == item));
     }
     assert!(matches!(mapped.as_mut().poll_next(&mut context), Poll::Ready(None)));
+}
+
+/// Counts the spans.
+struct Spans(Arc<AtomicU64>);
+
+impl tracing::Subscriber for Spans {
+    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::Id {
+        tracing::Id::from_u64(self.0.fetch_add(1, Ordering::SeqCst) + 1)
+    }
+
+    fn record(&self, _: &tracing::Id, _: &tracing::span::Record<'_>) {}
+    fn record_follows_from(&self, _: &tracing::Id, _: &tracing::Id) {}
+    fn event(&self, _: &tracing::Event<'_>) {}
+    fn enter(&self, _: &tracing::Id) {}
+    fn exit(&self, _: &tracing::Id) {}
+}
+
+#[test]
+fn tracing_tells_the_subscriber() {
+    let spans = Arc::new(AtomicU64::new(0));
+    tracing::subscriber::set_global_default(Spans(spans.clone())).unwrap();
+    let database = Monitored::new("database", Semaphore::new(1));
+    drop(poll(pin!(database.acquire())));
+    // The semaphore, the request and its polls.
+    assert_eq!(spans.load(Ordering::SeqCst), 3);
 }
 
 /// Answers with a text.

@@ -56,6 +56,7 @@
 //! - `keyed`: `KeyedSemaphore`, a limit for each key, and `PartitionedSemaphore`, one pool that keys share fairly.
 //! - `monitor`: the module `monitor`, a semaphore that knows who holds its permits, who waits, and who was given some that
 //!   nobody collects.
+//! - `tracing`: what `monitor` knows shows in tokio-console, too. It includes `monitor`.
 //! - `serde`: [`Status`], and the reports of `monitor`, can be serialized.
 //! - `tower`: the module `tower`, a layer that limits how many calls of a service run at a time, in the order in which
 //!   they were made.

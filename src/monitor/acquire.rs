@@ -6,11 +6,12 @@ use core::fmt;
 use core::future::Future;
 use core::panic::Location;
 use core::pin::Pin;
-use core::task::{Context, Poll, Waker};
+use core::task::{Context, Poll, Waker, ready};
 
 use super::ends::End;
 use super::permit::MonitoredPermit;
 use super::roster::{Entry, Phase, Registered, Roster};
+use super::trace::Op;
 use crate::acquire::AcquireOwned;
 use crate::between::AcquireBetweenOwned;
 use crate::error::AcquireError;
@@ -88,13 +89,17 @@ pub struct MonitoredAcquire {
     roster: Arc<Roster>,
     /// `None` once it has returned.
     inner: Option<Inner>,
-    /// What it was answered before its first poll.
+    /// What it was answered, until it returns that.
     early: Option<Answer>,
+    /// The method that made it, and where that was called.
+    source: &'static str,
     site: &'static Location<'static>,
     label: Option<Cow<'static, str>>,
     permits: usize,
     /// Since it asked: below `inner`, so that it is there until that has left the line.
     asked: Option<(Registered, Waker)>,
+    /// Since it asked. Below all others: when it ends, it shows how things are without this request.
+    op: Op,
 }
 
 impl MonitoredAcquire {
@@ -102,17 +107,28 @@ impl MonitoredAcquire {
         roster: Arc<Roster>,
         inner: Inner,
         permits: u32,
+        source: &'static str,
         site: &'static Location<'static>,
     ) -> Self {
-        let permits = permits as usize;
-        Self { roster, inner: Some(inner), early: None, site, label: None, permits, asked: None }
+        Self {
+            roster,
+            inner: Some(inner),
+            early: None,
+            source,
+            site,
+            label: None,
+            permits: permits as usize,
+            asked: None,
+            op: Op::default(),
+        }
     }
 
     /// Gives it a label, which shows in reports beside the call site.
     pub fn label(mut self, label: impl Into<Cow<'static, str>>) -> Self {
-        self.label = Some(label.into());
+        let label = self.label.insert(label.into());
         if let Some((registered, _)) = &self.asked {
-            registered.entry().set_label(self.label.clone());
+            registered.entry().set_label(Some(label.clone()));
+            self.op.show_label(label);
         }
         self
     }
@@ -129,15 +145,20 @@ impl MonitoredAcquire {
             return;
         }
         let Some(inner) = &mut self.inner else { return };
-        let (registered, waker) = register(&self.roster, self.site, &self.label, self.permits);
+        let (op, asked) = register(&self.roster, self.source, self.site, &self.label, self.permits);
         inner.enqueue();
+        self.op = op;
+        let (registered, waker) = self.asked.insert(asked);
+        let entry = registered.entry();
         // So that the entry learns of the grant.
-        if let Poll::Ready(answer) = inner.poll_as(registered.entry(), &waker) {
-            let granted = if answer.is_ok() { Phase::Granted } else { Phase::Refused };
-            registered.entry().enter(granted);
+        let ask = || {
+            let answer = ready!(inner.poll_as(entry, waker));
+            entry.answered(granted(&answer));
             self.early = Some(answer);
-        }
-        self.asked = Some((registered, waker));
+            Poll::Ready(())
+        };
+        let _polled = self.op.poll(ask, || entry.obtained());
+        self.roster.resource().show();
     }
 
     /// Returns whether it waits in the line, and was neither granted nor refused yet.
@@ -147,16 +168,23 @@ impl MonitoredAcquire {
     }
 }
 
-/// Enters a request that is about to ask. Also returns the waker that its entry is.
+/// How many permits an answer has, if any.
+fn granted(answer: &Answer) -> Option<usize> {
+    answer.as_ref().ok().map(OwnedSemaphorePermit::num_permits)
+}
+
+/// Enters a request that is about to ask. Also returns the waker that its entry is, and what a subscriber sees of it.
 fn register(
     roster: &Arc<Roster>,
+    source: &'static str,
     site: &'static Location<'static>,
     label: &Option<Cow<'static, str>>,
     permits: usize,
-) -> (Registered, Waker) {
-    let registered = roster.add(site, label.clone(), permits, Phase::Waits);
+) -> (Op, (Registered, Waker)) {
+    let op = roster.resource().op(source, site, label, permits);
+    let registered = roster.add(site, label.clone(), permits, Phase::Waits, &op);
     let waker = Waker::from(Arc::clone(registered.entry()));
-    (registered, waker)
+    (op, (registered, waker))
 }
 
 impl Future for MonitoredAcquire {
@@ -168,22 +196,33 @@ impl Future for MonitoredAcquire {
         let Some(inner) = &mut this.inner else {
             panic!("`MonitoredAcquire` polled after completion")
         };
-        let (registered, waker) = this
-            .asked
-            .get_or_insert_with(|| register(&this.roster, this.site, &this.label, this.permits));
-        let answer = match this.early.take() {
-            Some(answer) => answer,
-            None => {
-                registered.entry().is_polled(cx.waker());
-                match inner.poll_as(registered.entry(), waker) {
-                    Poll::Pending => return Poll::Pending,
-                    Poll::Ready(answer) => answer,
+        let (registered, waker) = this.asked.get_or_insert_with(|| {
+            let (op, asked) =
+                register(&this.roster, this.source, this.site, &this.label, this.permits);
+            this.op = op;
+            asked
+        });
+        let (entry, is_traced) = (registered.entry(), this.op.is_traced());
+        let ask = || {
+            if this.early.is_none() {
+                entry.is_polled(cx.waker());
+                let answer = ready!(inner.poll_as(entry, waker));
+                if is_traced {
+                    entry.answered(granted(&answer));
                 }
+                // If the subscriber panics now, the answer is here for the next poll.
+                this.early = Some(answer);
             }
+            Poll::Ready(())
         };
+        if this.op.poll(ask, || entry.obtained()).is_pending() {
+            this.roster.resource().show();
+            return Poll::Pending;
+        }
+        this.op = Op::default();
         this.inner = None;
-        let Some((registered, _)) = this.asked.take() else {
-            unreachable!("it was there a moment ago")
+        let (Some(answer), Some((registered, _))) = (this.early.take(), this.asked.take()) else {
+            unreachable!("they were there a moment ago")
         };
         registered.ends(answer.as_ref().map_or_else(End::from, |_| End::Granted));
         Poll::Ready(answer.map(|permit| MonitoredPermit::new(registered, permit)))
@@ -193,6 +232,7 @@ impl Future for MonitoredAcquire {
 impl fmt::Debug for MonitoredAcquire {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MonitoredAcquire")
+            .field("source", &self.source)
             .field("site", &format_args!("{}", self.site))
             .field("label", &self.label)
             .field("inner", &self.inner)

@@ -21,7 +21,7 @@ impl Monitored {
     /// Those of [`Semaphore::blocking_acquire`].
     #[track_caller]
     pub fn blocking_acquire(&self) -> Result<MonitoredPermit, AcquireError> {
-        block_on(self.acquire())
+        block_on(self.request(1, "Monitored::blocking_acquire"))
     }
 
     /// Waits for `n` permits, and blocks the thread meanwhile. As [`Semaphore::blocking_acquire_many`].
@@ -35,7 +35,7 @@ impl Monitored {
     /// Those of [`Semaphore::blocking_acquire_many`].
     #[track_caller]
     pub fn blocking_acquire_many(&self, n: u32) -> Result<MonitoredPermit, AcquireError> {
-        block_on(self.acquire_many(n))
+        block_on(self.request(n, "Monitored::blocking_acquire_many"))
     }
 
     /// Waits for a permit, and blocks the thread for at most `timeout`. As [`Semaphore::blocking_acquire_timeout`].
@@ -52,7 +52,7 @@ impl Monitored {
         &self,
         timeout: Duration,
     ) -> Result<MonitoredPermit, AcquireTimeoutError> {
-        wait_for(self.acquire(), timeout)
+        wait_for(self.request(1, "Monitored::blocking_acquire_timeout"), timeout)
     }
 
     /// Waits for `n` permits, and blocks the thread for at most `timeout`. As
@@ -71,6 +71,6 @@ impl Monitored {
         n: u32,
         timeout: Duration,
     ) -> Result<MonitoredPermit, AcquireTimeoutError> {
-        wait_for(self.acquire_many(n), timeout)
+        wait_for(self.request(n, "Monitored::blocking_acquire_many_timeout"), timeout)
     }
 }

@@ -38,6 +38,7 @@ impl Monitored {
     #[track_caller]
     pub fn add_permits(&self, n: usize) {
         self.semaphore().add_permits(n);
+        self.roster.resource().show_all();
     }
 
     /// Adds permits, unless there would be too many: [`Semaphore::try_add_permits`](crate::Semaphore::try_add_permits).
@@ -46,19 +47,25 @@ impl Monitored {
     ///
     /// Those of [`Semaphore::try_add_permits`](crate::Semaphore::try_add_permits).
     pub fn try_add_permits(&self, n: usize) -> Result<(), TooManyPermitsError> {
-        self.semaphore().try_add_permits(n)
+        self.semaphore().try_add_permits(n)?;
+        self.roster.resource().show_all();
+        Ok(())
     }
 
     /// Takes free permits out of circulation: [`Semaphore::forget_permits`](crate::Semaphore::forget_permits).
     #[allow(clippy::must_use_candidate, reason = "it is called for what it does")]
     pub fn forget_permits(&self, n: usize) -> usize {
-        self.semaphore().forget_permits(n)
+        let forgotten = self.semaphore().forget_permits(n);
+        self.roster.resource().show_all();
+        forgotten
     }
 
     /// Lowers the limit: [`Semaphore::reduce_permits`](crate::Semaphore::reduce_permits).
     #[allow(clippy::must_use_candidate, reason = "it is called for what it does")]
     pub fn reduce_permits(&self, n: usize) -> usize {
-        self.semaphore().reduce_permits(n)
+        let reduced = self.semaphore().reduce_permits(n);
+        self.roster.resource().show_all();
+        reduced
     }
 
     /// Changes how many permits exist: [`Semaphore::set_limit`](crate::Semaphore::set_limit).
@@ -69,12 +76,15 @@ impl Monitored {
     #[allow(clippy::must_use_candidate, reason = "it is called for what it does")]
     #[track_caller]
     pub fn set_limit(&self, n: usize) -> usize {
-        self.semaphore().set_limit(n)
+        let old = self.semaphore().set_limit(n);
+        self.roster.resource().show_all();
+        old
     }
 
     /// Refuses all who wait, and all who come: [`Semaphore::close`](crate::Semaphore::close).
     pub fn close(&self) {
         self.semaphore().close();
+        self.roster.resource().show();
     }
 
     /// Returns whether it is closed: [`Semaphore::is_closed`](crate::Semaphore::is_closed).

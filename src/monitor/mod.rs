@@ -49,12 +49,40 @@
 //! Other cures are to spawn the futures as tasks of their own, so that each is polled whatever the others do; and to poll
 //! them all until they end, by `join!` or by the same `select!` in a loop. The example `futurelock` shows all three.
 //!
+//! # In tokio-console
+//!
+//! With the feature `tracing`, a [`Monitored`] shows in [tokio-console](https://docs.rs/tokio-console) as tokio's own
+//! semaphores do. This is the program `tests/console/program.rs`, which a futurelock has stopped; `scripts/console --run`
+//! runs it:
+//!
+//! ```text
+#![doc = include_str!("console.txt")]
+//! ```
+//!
+//! - The semaphore is a *resource*, at the call of [`Monitored::new`]: its name, how many permits exist (`limit`) and are
+//!   free (`permits`), and for how many somebody waits (`queued`).
+//! - A request is an *async op*, from when it asks until its future has returned or is dropped: the method, how many permits
+//!   it wants (`permits_requested`: the least, if it wants as many as there are) and was granted (`permits_obtained`), the
+//!   place of the call, and the label. One that has obtained what it requested, and does not end, is a
+//!   grant that nobody collects: above, that of the report. A grant counts among the polls.
+//! - Who holds permits is not shown: the [report](Monitored::report) says that.
+//!
+//! The semaphore needs no `tokio_unstable`. But tokio-console leaves out async ops that no task has polled, and tokio tells of
+//! its tasks, and of their wakes, with that only. What is acquired from the [`semaphore`](Monitored::semaphore) directly
+//! shows when something else happens here.
+//!
+//! These are spans and events of the crate `tracing`, at its level `TRACE`, with the names and fields that
+//! console-subscriber looks for. A subscriber that comes after the semaphore was made is told nothing of it. It
+//! is called in the calls of this module, with no lock held; if it panics, the panic comes out of the call, and what that
+//! did is done. No permit is lost, and nobody is left asleep.
+//!
 //! # What it costs
 //!
 //! The semaphore itself is the same, and a program that does not use this module pays nothing. Here, each request
 //! allocates its note, and takes a lock for a moment when it asks, when it is granted, and when it ends. No user code runs
 //! under the lock. But a thread that the system stops while it has the lock delays others, which the semaphore by itself
-//! never does.
+//! never does. With the feature `tracing`, a semaphore to which no subscriber listens checks that a few times in the life of
+//! a request.
 //!
 //! Only what goes through [`Monitored`] is seen. Permits that are taken from its [`semaphore`](Monitored::semaphore)
 //! directly count as outstanding, and have no holder in the report.
@@ -68,6 +96,11 @@ mod metrics;
 mod permit;
 mod report;
 mod roster;
+#[cfg(feature = "tracing")]
+mod trace;
+#[cfg(not(feature = "tracing"))]
+#[path = "untraced.rs"]
+mod trace;
 mod watch;
 
 use alloc::borrow::Cow;
@@ -86,6 +119,7 @@ pub use self::metrics::Metrics;
 pub use self::permit::MonitoredPermit;
 pub use self::report::{Case, CaseKind, Claim, Report};
 use self::roster::{Phase, Roster};
+use self::trace::Op;
 pub use self::watch::{Watch, WatchThread};
 use crate::error::{AcquireError, TryAcquireError};
 use crate::permit::OwnedSemaphorePermit;
@@ -121,8 +155,10 @@ pub struct Monitored {
 
 impl Monitored {
     /// Monitors a semaphore, which may be shared already.
+    #[track_caller]
     pub fn new(name: impl Into<Cow<'static, str>>, semaphore: impl Into<Arc<Semaphore>>) -> Self {
-        Self { roster: Arc::new(Roster::new(name.into(), semaphore.into())) }
+        let site = Location::caller();
+        Self { roster: Arc::new(Roster::new(name.into(), semaphore.into(), site)) }
     }
 
     /// Returns its name.
@@ -196,23 +232,32 @@ impl Monitored {
     ) -> Result<MonitoredPermit, TryAcquireError> {
         let site = Location::caller();
         self.roster.ends(answer.as_ref().map_or_else(End::from, |_| End::Granted), None);
-        answer.map(|permit| {
-            let registered = self.roster.add(site, None, permit.num_permits(), Phase::Holds);
+        let permit = answer.map(|permit| {
+            let permits = permit.num_permits();
+            let registered = self.roster.add(site, None, permits, Phase::Holds, &Op::default());
             MonitoredPermit::new(registered, permit)
-        })
+        })?;
+        self.roster.resource().show();
+        Ok(permit)
+    }
+
+    /// What `source`, a method of this type, asks for.
+    #[track_caller]
+    fn request(&self, n: u32, source: &'static str) -> MonitoredAcquire {
+        let inner = Inner::Many(self.semaphore().clone().acquire_many_owned(n));
+        MonitoredAcquire::new(self.roster.clone(), inner, n, source, Location::caller())
     }
 
     /// Waits for a permit. As [`Semaphore::acquire`]; the call site is where this call is.
     #[track_caller]
     pub fn acquire(&self) -> MonitoredAcquire {
-        self.acquire_many(1)
+        self.request(1, "Monitored::acquire")
     }
 
     /// Waits for `n` permits. As [`Semaphore::acquire_many`]; the call site is where this call is.
     #[track_caller]
     pub fn acquire_many(&self, n: u32) -> MonitoredAcquire {
-        let inner = Inner::Many(self.semaphore().clone().acquire_many_owned(n));
-        MonitoredAcquire::new(self.roster.clone(), inner, n, Location::caller())
+        self.request(n, "Monitored::acquire_many")
     }
 
     /// Waits for as many permits as there are, in a range. As [`Semaphore::acquire_between`]; the call site is where
@@ -225,7 +270,8 @@ impl Monitored {
     pub fn acquire_between(&self, range: RangeInclusive<u32>) -> MonitoredAcquire {
         let least = *range.start();
         let inner = Inner::Between(self.semaphore().clone().acquire_between_owned(range));
-        MonitoredAcquire::new(self.roster.clone(), inner, least, Location::caller())
+        let source = "Monitored::acquire_between";
+        MonitoredAcquire::new(self.roster.clone(), inner, least, source, Location::caller())
     }
 
     /// The same as [`acquire`](Self::acquire), which keeps the semaphore alive as well.
@@ -305,7 +351,8 @@ impl Monitored {
         n: u32,
         future: F,
     ) -> impl Future<Output = Result<F::Output, AcquireError>> + use<F> {
-        let (acquire, future) = (self.acquire_many(n), future.into_future());
+        let acquire = self.request(n, "Monitored::run");
+        let future = future.into_future();
         async move {
             // Dropped last: what `future` uses is free when the next in line runs.
             let _permit = acquire.await?;

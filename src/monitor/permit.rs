@@ -5,6 +5,7 @@ use core::fmt;
 use core::panic::Location;
 
 use super::roster::{Phase, Registered};
+use super::trace::Returned;
 use crate::permit::OwnedSemaphorePermit;
 use crate::semaphore::Semaphore;
 
@@ -18,13 +19,15 @@ pub struct MonitoredPermit {
     // In this order: what is free has no holder in the report any more.
     registered: Registered,
     permit: OwnedSemaphorePermit,
+    returned: Returned,
 }
 
 impl MonitoredPermit {
     pub(super) fn new(registered: Registered, permit: OwnedSemaphorePermit) -> Self {
         registered.entry().set_permits(permit.num_permits());
         registered.entry().enter(Phase::Holds);
-        Self { registered, permit }
+        let returned = registered.returned();
+        Self { registered, permit, returned }
     }
 
     /// Gives it a label, or another, which shows in reports beside the call site.
@@ -53,7 +56,10 @@ impl MonitoredPermit {
     /// Drops the guard without giving its permits back: the semaphore has fewer from now on. See
     /// [`SemaphorePermit::forget`](crate::SemaphorePermit::forget).
     pub fn forget(self) {
-        self.permit.forget();
+        let Self { registered, permit, returned } = self;
+        permit.forget();
+        drop(registered);
+        returned.forgotten();
     }
 
     /// Takes over the permits of another guard of the same semaphore.
@@ -73,7 +79,9 @@ impl MonitoredPermit {
     pub fn split(&mut self, n: usize) -> Option<Self> {
         let permit = self.permit.split(n)?;
         self.registered.entry().set_permits(self.permit.num_permits());
-        Some(Self { registered: self.registered.split(n), permit })
+        let registered = self.registered.split(n);
+        let returned = registered.returned();
+        Some(Self { registered, permit, returned })
     }
 }
 

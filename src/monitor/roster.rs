@@ -17,9 +17,11 @@ use std::time::Instant;
 #[cfg(feature = "metrics")]
 use super::ends::Counters;
 use super::ends::End;
+use super::trace::{Op, OpRef, Resource, Returned};
 #[cfg(feature = "metrics")]
 use crate::panic::catch;
 use crate::semaphore::Semaphore;
+use crate::wakes::waking;
 
 /// Locks what no user code runs under, so that nothing is left half done by a panic.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -62,6 +64,8 @@ pub(super) struct Entry {
     semaphore: Arc<Semaphore>,
     site: &'static Location<'static>,
     asked: Instant,
+    /// Weak: the future ends it.
+    op: OpRef,
     progress: Mutex<Progress>,
 }
 
@@ -99,6 +103,15 @@ impl Entry {
         lock(&self.progress).permits = permits;
     }
 
+    /// How many permits it was granted.
+    pub(super) fn obtained(&self) -> usize {
+        let progress = lock(&self.progress);
+        match progress.phase {
+            Phase::Waits | Phase::Refused | Phase::Over => 0,
+            Phase::Granted | Phase::Holds => progress.permits,
+        }
+    }
+
     /// Before a poll: `waker` is to be woken when it is granted or refused.
     pub(super) fn is_polled(&self, waker: &Waker) {
         // User code, as is the drop of the old one: neither runs under the lock.
@@ -130,6 +143,14 @@ impl Entry {
         }
     }
 
+    /// It was granted so many permits, or refused, and nobody has seen that yet.
+    pub(super) fn answered(&self, permits: Option<usize>) {
+        if let Some(permits) = permits {
+            self.set_permits(permits);
+        }
+        self.enter(if permits.is_some() { Phase::Granted } else { Phase::Refused });
+    }
+
     /// It comes into another phase now.
     pub(super) fn enter(&self, phase: Phase) {
         let _unused = {
@@ -156,9 +177,12 @@ impl Wake for Entry {
             }
             mem::take(&mut progress.waker)
         };
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        waking(|user_code| {
+            if let Some(waker) = waker {
+                user_code.run(|| waker.wake());
+            }
+            user_code.run(|| self.op.show(|| self.obtained()));
+        });
     }
 }
 
@@ -173,6 +197,7 @@ struct Entries {
 pub(super) struct Roster {
     name: Cow<'static, str>,
     semaphore: Arc<Semaphore>,
+    resource: Resource,
     entries: Mutex<Entries>,
     /// Where it is counted how requests end, if that was asked for.
     #[cfg(feature = "metrics")]
@@ -180,8 +205,13 @@ pub(super) struct Roster {
 }
 
 impl Roster {
-    pub(super) fn new(name: Cow<'static, str>, semaphore: Arc<Semaphore>) -> Self {
+    pub(super) fn new(
+        name: Cow<'static, str>,
+        semaphore: Arc<Semaphore>,
+        site: &'static Location<'static>,
+    ) -> Self {
         Self {
+            resource: Resource::new(&name, &semaphore, site),
             name,
             semaphore,
             entries: Mutex::default(),
@@ -198,6 +228,10 @@ impl Roster {
         &self.semaphore
     }
 
+    pub(super) fn resource(&self) -> &Resource {
+        &self.resource
+    }
+
     /// Enters a request that the caller is about to make, or a holder.
     pub(super) fn add(
         self: &Arc<Self>,
@@ -205,10 +239,12 @@ impl Roster {
         label: Option<Cow<'static, str>>,
         permits: usize,
         phase: Phase,
+        op: &Op,
     ) -> Registered {
         let asked = Instant::now();
         let progress = Mutex::new(Progress { label, permits, phase, since: asked, waker: None });
-        let entry = Arc::new(Entry { semaphore: self.semaphore.clone(), site, asked, progress });
+        let semaphore = self.semaphore.clone();
+        let entry = Arc::new(Entry { semaphore, site, asked, op: op.downgrade(), progress });
         let mut entries = lock(&self.entries);
         let id = entries.next;
         entries.next += 1;
@@ -264,9 +300,14 @@ impl Registered {
         self.roster.ends(end, Some(self.entry.asked.elapsed()));
     }
 
+    /// What shows that its permits have come back, when it is dropped.
+    pub(super) fn returned(&self) -> Returned {
+        self.roster.resource.returned()
+    }
+
     /// Another entry of the same semaphore, for a part of the permits.
     pub(super) fn split(&self, permits: usize) -> Self {
-        self.roster.add(self.entry.site, self.entry.label(), permits, Phase::Holds)
+        self.roster.add(self.entry.site, self.entry.label(), permits, Phase::Holds, &Op::default())
     }
 }
 

@@ -32,6 +32,13 @@ fn every_public_type_has_all_auto_traits() {
     auto_traits::<TooManyPermitsError>();
     auto_traits::<Builder>();
     auto_traits::<Status>();
+    #[cfg(feature = "monitor")]
+    {
+        use semafair::monitor::{Monitored, MonitoredAcquire, MonitoredPermit};
+        auto_traits::<Monitored>();
+        auto_traits::<MonitoredAcquire>();
+        auto_traits::<MonitoredPermit>();
+    }
 }
 
 /// Compiles only if the borrow of a permit or future can be shortened.

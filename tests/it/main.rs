@@ -51,5 +51,7 @@ mod stress;
 mod tidy;
 #[cfg(feature = "tower")]
 mod tower;
+#[cfg(feature = "tracing")]
+mod trace;
 mod traps;
 mod wakers;

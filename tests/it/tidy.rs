@@ -9,7 +9,7 @@ use source::{Source, word_at, words};
 
 /// The storeys, from the top. A file imports only from storeys below its own; `lib` may name all.
 /// A folder's `mod.rs` goes by the name of the folder.
-const STOREYS: [&str; 84] = [
+const STOREYS: [&str; 86] = [
     "lib",
     "monitor",
     "monitor/blocking",
@@ -21,6 +21,8 @@ const STOREYS: [&str; 84] = [
     "monitor/report",
     "monitor/roster",
     "monitor/ends",
+    "monitor/trace",
+    "monitor/untraced",
     "tower",
     "tower/layer",
     "tower/service",
