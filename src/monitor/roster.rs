@@ -10,6 +10,8 @@ use core::panic::Location;
 use core::task::Waker;
 use core::time::Duration;
 #[cfg(feature = "metrics")]
+use std::panic::AssertUnwindSafe;
+#[cfg(feature = "metrics")]
 use std::sync::OnceLock;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -199,9 +201,9 @@ pub(super) struct Roster {
     semaphore: Arc<Semaphore>,
     resource: Resource,
     entries: Mutex<Entries>,
-    /// Where it is counted how requests end, if that was asked for.
+    /// Where it is counted how requests end, if that was asked for. What a panic leaves behind in a recorder is its own.
     #[cfg(feature = "metrics")]
-    counters: OnceLock<Counters>,
+    counters: OnceLock<AssertUnwindSafe<Counters>>,
 }
 
 impl Roster {
@@ -255,7 +257,7 @@ impl Roster {
     /// Counts from now on how requests end.
     #[cfg(feature = "metrics")]
     pub(super) fn count_ends(&self, name: &metrics::SharedString) {
-        self.counters.get_or_init(|| Counters::new(name));
+        self.counters.get_or_init(|| AssertUnwindSafe(Counters::new(name)));
     }
 
     /// Counts the end of a request, which may have `waited`.

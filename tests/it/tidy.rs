@@ -11,9 +11,9 @@ use source::{Source, word_at, words};
 /// A folder's `mod.rs` goes by the name of the folder.
 const STOREYS: [&str; 86] = [
     "lib",
-    "monitor",
     "monitor/blocking",
     "monitor/forward",
+    "monitor",
     "monitor/watch",
     "monitor/metrics",
     "monitor/acquire",
