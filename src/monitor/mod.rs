@@ -186,7 +186,7 @@ impl Monitored {
         let site = Location::caller();
         let permit = permit.map(|permit| {
             let permits = permit.num_permits();
-            let registered = self.roster.add(site, None, permits, Phase::Holds, &Op::default());
+            let registered = self.roster.add(site, None, permits, Phase::Holds, &Op::none());
             MonitoredPermit::new(registered, permit)
         })?;
         self.roster.resource().show();
