@@ -119,7 +119,7 @@ impl MonitoredAcquire {
             label: None,
             permits: permits as usize,
             asked: None,
-            op: Op::default(),
+            op: Op::none(),
         }
     }
 
@@ -219,7 +219,7 @@ impl Future for MonitoredAcquire {
             this.roster.resource().show();
             return Poll::Pending;
         }
-        this.op = Op::default();
+        this.op = Op::none();
         this.inner = None;
         let (Some(answer), Some((registered, _))) = (this.early.take(), this.asked.take()) else {
             unreachable!("they were there a moment ago")

@@ -234,7 +234,7 @@ impl Monitored {
         self.roster.ends(answer.as_ref().map_or_else(End::from, |_| End::Granted), None);
         let permit = answer.map(|permit| {
             let permits = permit.num_permits();
-            let registered = self.roster.add(site, None, permits, Phase::Holds, &Op::default());
+            let registered = self.roster.add(site, None, permits, Phase::Holds, &Op::none());
             MonitoredPermit::new(registered, permit)
         })?;
         self.roster.resource().show();

@@ -309,7 +309,7 @@ impl Registered {
 
     /// Another entry of the same semaphore, for a part of the permits.
     pub(super) fn split(&self, permits: usize) -> Self {
-        self.roster.add(self.entry.site, self.entry.label(), permits, Phase::Holds, &Op::default())
+        self.roster.add(self.entry.site, self.entry.label(), permits, Phase::Holds, &Op::none())
     }
 }
 

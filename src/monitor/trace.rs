@@ -69,7 +69,7 @@ struct Shown {
 }
 
 /// The semaphore, as tokio-console sees it. Nothing, if no subscriber was interested when it was made.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Resource(Option<Arc<Shown>>);
 
 impl Resource {
@@ -151,7 +151,7 @@ impl Resource {
         label: &Option<Cow<'static, str>>,
         permits: usize,
     ) -> Op {
-        let Some(shown) = self.0.as_deref() else { return Op::default() };
+        let Some(shown) = self.0.as_deref() else { return Op::none() };
         let op = shown.span.in_scope(
             || trace_span!(target: "semafair::monitor", "runtime.resource.async_op", source),
         );
@@ -234,7 +234,7 @@ impl Request {
 /// is dropped.
 ///
 /// tokio-console counts how often the span is entered as polls. So what can be told in a poll is told there.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Op {
     spans: Option<Arc<Spans>>,
     /// Until it is told of in the first poll.
@@ -242,6 +242,11 @@ pub(super) struct Op {
 }
 
 impl Op {
+    /// Of no request: it has ended, has not asked, or needs not ask.
+    pub(super) const fn none() -> Self {
+        Self { spans: None, request: None }
+    }
+
     /// Whether a subscriber is interested.
     pub(super) const fn is_traced(&self) -> bool {
         self.spans.is_some()

@@ -7,16 +7,16 @@ use core::task::Poll;
 
 use crate::semaphore::Semaphore;
 
-#[derive(Clone, Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Resource;
 
 #[derive(Debug)]
 pub(super) struct Returned;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Op;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct OpRef;
 
 impl Resource {
@@ -48,6 +48,10 @@ impl Returned {
 }
 
 impl Op {
+    pub(super) const fn none() -> Self {
+        Self
+    }
+
     pub(super) const fn is_traced(&self) -> bool {
         false
     }
