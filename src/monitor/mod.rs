@@ -82,8 +82,8 @@
 //! allocates its note, and takes a lock for a moment when it asks, when it is granted, and when it ends. No user code runs
 //! under the lock. But a thread that the system stops while it has the lock delays others, which the semaphore by itself
 //! never does. All that takes some tenths of a microsecond for each request, where the semaphore itself takes some
-//! hundredths (`cargo run --release -p semafair-benches --bin monitored`). With the feature `tracing`, a semaphore to which no subscriber listens checks that a few times in the life of
-//! a request.
+//! hundredths (`cargo run --release -p semafair-benches --bin monitored`). With the feature `tracing`, a semaphore to
+//! which no subscriber listens checks that a few times in the life of a request.
 //!
 //! Only what goes through [`Monitored`] is seen. Permits that are taken from its [`semaphore`](Monitored::semaphore)
 //! directly count as outstanding, and have no holder in the report.
