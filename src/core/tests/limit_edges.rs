@@ -78,25 +78,25 @@ fn who_has_no_room_holds_nothing() {
     let demand = 10 * PART;
     let held_nothing = Rc::new(Cell::new(false));
     let (other, sees) = (semaphore.clone(), held_nothing.clone());
-    let taken = Cell::new(false);
+    let began = Cell::new(None);
     let on_step = move |step| {
         let core = &other.core;
         let owed = core.balance.load().owed();
-        if !taken.get() && owed >= half && core.debt() >= half {
+        match began.get() {
             // It has taken off, and is about to change the limit: that rises, in a thread that is
             // stopped before it gives, and others ask for much.
-            taken.set(true);
-            assert_eq!(core.limit.change(core.limit.load(), ALL as u64), Ok(()));
-            core.balance.owe(demand);
-        } else if taken.get() && !sees.get() {
-            if owed == demand.unsigned_abs() {
-                sees.set(true);
+            None if owed >= half && core.debt() >= half => {
+                assert_eq!(core.limit.change(core.limit.load(), ALL as u64), Ok(()));
+                core.balance.owe(demand);
+                began.set(Some(step));
             }
-            // The others go, at the latest here.
-            if sees.get() || step > 1000 {
+            // The others go when they have seen it, or in the end.
+            Some(at) if owed == demand.unsigned_abs() || step == at + 1000 => {
+                sees.set(owed == demand.unsigned_abs());
                 core.balance.owe(-demand);
-                taken.set(false);
+                began.set(Some(usize::MAX - 1000));
             }
+            _ => {}
         }
     };
     at_steps(on_step, || assert_eq!(semaphore.set_limit(0), ALL));
