@@ -26,7 +26,7 @@ use self::segment::CELLS;
 pub(crate) use self::segment::Completed;
 use self::walk::{Closing, Delivery, PickUp, Stop, TakeBack, walk};
 use crate::sync::lazy_box::LazyBox;
-use crate::sync::{Acquire, AtomicBool, Release, dekker};
+use crate::sync::{Acquire, AtomicBool, Release};
 use crate::wakes::Wakes;
 
 /// The result of [`Line::join`]. A waker that the line did not take comes back.
@@ -109,7 +109,7 @@ impl Line {
                 Added::Closed => return None,
             }
         }
-        dekker();
+        // D3 needs no fence here: a walk that reads the cells begins with one (D2).
         let mut errand = TakeBack::new(&self.debt);
         walk(&self.list, &mut errand);
         let found = errand.units();

@@ -121,7 +121,11 @@ impl World {
             }
             Op::Ask(n) => {
                 let mut future = Box::pin(self.semaphore.clone().acquire_many_owned(n));
-                match poll(&mut future) {
+                // If a waker panics in its poll, the future is dropped, and so it leaves.
+                *self.left.lock().unwrap() += n;
+                let answer = poll(&mut future);
+                *self.left.lock().unwrap() -= n;
+                match answer {
                     Poll::Pending => self.late.lock().unwrap().push((n, future)),
                     Poll::Ready(Ok(guard)) => self.more.lock().unwrap().push(guard),
                     Poll::Ready(Err(())) => {}

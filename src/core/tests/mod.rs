@@ -27,6 +27,8 @@ mod hand_off_races;
 mod interruptions;
 #[cfg(any(semafair_loom, semafair_shuttle))]
 mod leave_races;
+#[cfg(not(any(semafair_loom, semafair_shuttle)))]
+mod limit_edges;
 #[cfg(not(semafair_loom))]
 mod limit_programs;
 #[cfg(not(any(semafair_loom, semafair_shuttle)))]

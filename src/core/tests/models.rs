@@ -79,6 +79,53 @@ impl Note {
     }
 }
 
+/// Of two steps that race, the second returns whether it came later. If so, it sees what was done
+/// before the first.
+#[cfg(semafair_loom)]
+pub(crate) fn race<W: 'static, T: 'static>(
+    new: fn() -> W,
+    first: fn(&W) -> T,
+    second: impl Fn(&W) -> bool + Copy + Send + Sync + 'static,
+) {
+    check(move || {
+        let (word, note) = (Rc::new(new()), Note::default());
+        let other = (word.clone(), note.clone());
+        // Loom misses some of the orders in which a thread that was spawned comes first.
+        let t = thread::spawn(move || {
+            if second(&other.0) {
+                other.1.read();
+            }
+        });
+        note.write();
+        first(&word);
+        t.join().unwrap();
+    });
+}
+
+/// Two who exclude each other. One keeps what it has taken, and the other gives it back.
+#[cfg(semafair_loom)]
+pub(crate) fn exclusive<W: 'static>(
+    new: fn() -> W,
+    take: fn(&W) -> bool,
+    other_take: fn(&W) -> bool,
+    other_give: fn(&W),
+) {
+    check(move || {
+        let (word, note) = (Rc::new(new()), Note::default());
+        let other = (word.clone(), note.clone());
+        let t = thread::spawn(move || {
+            if other_take(&other.0) {
+                other.1.write();
+                other_give(&other.0);
+            }
+        });
+        if take(&word) {
+            note.write();
+        }
+        t.join().unwrap();
+    });
+}
+
 /// A semaphore, and the waiters of whom the model keeps account.
 pub(super) struct Bank {
     pub(super) semaphore: Arc<Semaphore>,

@@ -3,6 +3,8 @@
 #[cfg(any(semafair_loom, semafair_shuttle))]
 mod cell_races;
 #[cfg(semafair_loom)]
+mod debt_races;
+#[cfg(semafair_loom)]
 mod delivery_races;
 #[cfg(not(any(semafair_loom, semafair_shuttle)))]
 mod edges;
