@@ -44,26 +44,34 @@ impl Place {
         weight: u32,
         waits: bool,
     ) -> Result<Self, Error> {
-        let limit = queue.admit(weight)?;
-        let lease = shared.live_lease().await?;
-        let mut place = Self {
-            shared: Arc::clone(shared),
-            queue: Arc::clone(queue),
-            lease: Arc::clone(&lease),
-            id: shared.next_place(&lease),
-            weight,
-            created: 0,
-            may_exist: false,
-            is_unanswered: false,
-            lost: CancellationToken::new(),
-        };
-        let answer = queue.expect(place.id, weight, waits, place.lost.clone());
-        tokio::select! {
-            biased;
-            () = lease.ended() => Err(shared.loss()),
-            granted = place.join_and_wait(limit, answer) => granted,
-        }?;
-        if place.is_lost() { Err(shared.loss()) } else { Ok(place) }
+        loop {
+            let limit = queue.admit(weight)?;
+            let lease = shared.live_lease().await?;
+            let mut place = Self {
+                shared: Arc::clone(shared),
+                queue: Arc::clone(queue),
+                lease: Arc::clone(&lease),
+                id: shared.next_place(&lease),
+                weight,
+                created: 0,
+                may_exist: false,
+                is_unanswered: false,
+                lost: CancellationToken::new(),
+            };
+            let answer = queue.expect(place.id, weight, waits, place.lost.clone());
+            let result = tokio::select! {
+                biased;
+                () = lease.ended() => Err(shared.loss()),
+                result = place.join_and_wait(limit, answer) => result,
+            };
+            match result {
+                // The lease was lost before there was a place to lose.
+                Err(Error::Lost) if place.created == 0 && !place.is_unanswered => {}
+                Err(error) => return Err(error),
+                Ok(()) if place.is_lost() => return Err(shared.loss()),
+                Ok(()) => return Ok(place),
+            }
+        }
     }
 
     async fn join_and_wait(

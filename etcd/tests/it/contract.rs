@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use futures::StreamExt;
 use futures::future::join_all;
+use futures::stream::FuturesUnordered;
 use semafair_etcd::{DistributedSemaphore, Error, Options, Session};
 use tokio::time;
 
@@ -167,8 +169,10 @@ fn a_limit_goes_up_and_down() {
         assert_eq!((mine.available(), mine.limit(), theirs.limit()), (0, Some(2), Some(2)));
         first.release().await.unwrap();
         until_line(&mine, 2, 1).await;
-        for task in waiting {
-            task.await.unwrap().unwrap().release().await.unwrap();
+        // In whatever order etcd has them.
+        let mut waiting: FuturesUnordered<_> = waiting.into_iter().collect();
+        while let Some(permit) = waiting.next().await {
+            permit.unwrap().unwrap().release().await.unwrap();
         }
         // An open with the old limit is told.
         let opened = DistributedSemaphore::open(&sessions[0], "api", 1).await;
@@ -285,16 +289,17 @@ fn a_cancelled_request_gives_up_its_place() {
         tasks[1].abort();
         until_line(&semaphore, 1, 2).await;
         drop(first);
-        for task in tasks {
-            match task.await {
+        let mut tasks: FuturesUnordered<_> = tasks.into_iter().collect();
+        while let Some(permit) = tasks.next().await {
+            match permit {
                 Ok(permit) => permit.unwrap().release().await.unwrap(),
                 Err(cancelled) => assert!(cancelled.is_cancelled()),
             }
         }
-        // It takes no time at all.
-        for _ in 0..100 {
-            let now = time::timeout(Duration::ZERO, semaphore.acquire()).await;
-            assert!(now.is_err());
+        // Wherever its request is just then.
+        for n in 0..100 {
+            let wait = time::timeout(Duration::from_micros(20 * n), semaphore.acquire());
+            drop(wait.await);
         }
         cluster.until_no_keys().await;
         semaphore.acquire().await.unwrap().release().await.unwrap();

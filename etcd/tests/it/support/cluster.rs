@@ -161,10 +161,6 @@ impl Cluster {
         }
     }
 
-    pub(crate) async fn follower(&self) -> usize {
-        (self.leader().await + 1) % self.nodes.len()
-    }
-
     fn signal(&self, node: usize, signal: Signal) {
         let process = self.nodes[node].process.as_ref().expect("it runs");
         kill_process(Pid::from_child(process), signal).expect("it runs");

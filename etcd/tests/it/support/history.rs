@@ -125,6 +125,8 @@ fn what(key: &str, value: &str, created: i64, is_put: bool) -> Option<What> {
 #[derive(Default)]
 struct Judge {
     limit: u64,
+    /// The highest limit so far: what was granted under it may still be out.
+    highest: u64,
     /// By creation revision: who waits or holds.
     line: BTreeMap<i64, (String, u64)>,
     /// By key: since when.
@@ -175,8 +177,8 @@ impl Judge {
         self.holding.insert(fence, weight);
         let out = before + weight;
         self.report.most = self.report.most.max(out);
-        if out > self.limit.max(before) {
-            let (limit, holding) = (self.limit, &self.holding);
+        if out > self.highest {
+            let (limit, holding) = (self.highest, &self.holding);
             self.violations
                 .push(format!("at {revision}: {out} permits out, of {limit}: {holding:?}"));
         }
@@ -184,7 +186,10 @@ impl Judge {
 
     fn take(&mut self, revision: i64, what: &What) {
         match what {
-            What::Limit(limit) => self.limit = *limit,
+            What::Limit(limit) => {
+                self.limit = *limit;
+                self.highest = self.highest.max(*limit);
+            }
             What::Join { key, created, weight } => {
                 if self.created.insert(key.clone(), *created).is_some() {
                     self.violations.push(format!("at {revision}: {key} was written again"));
