@@ -165,3 +165,6 @@ impl Mirror {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
