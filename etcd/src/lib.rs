@@ -17,7 +17,7 @@
 //! stuck could revoke leases that were alive
 //! ([etcd#15247](https://github.com/etcd-io/etcd/issues/15247)), so that permits are given away early; and a renewal could
 //! be confirmed for a lease that had just been revoked ([etcd#20590](https://github.com/etcd-io/etcd/issues/20590)). It
-//! works with 3.4, which is what the tests run on Debian. When etcd changes its leader, leases start their time anew:
+//! works with 3.4 too: the tests run on the one that Debian has. When etcd changes its leader, leases start their time anew:
 //! so permits of a crashed process may come back later than its lease says, not earlier.
 //!
 //! # How it works
@@ -48,6 +48,8 @@
 //! - Nothing but this crate may write under the namespace.
 //! - On systems other than Linux the clock may stand still in suspend.
 
+#![forbid(unsafe_code)]
+
 mod client;
 mod clock;
 mod error;
@@ -75,3 +77,8 @@ pub use permit::Permit;
 pub use semaphore::DistributedSemaphore;
 pub use session::Session;
 pub use status::{Request, Status};
+
+/// The README's example is compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,6 +1,7 @@
 //! The line of one semaphore, as this process sees it, and who of this process is in it.
 
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{oneshot, watch};
@@ -61,12 +62,15 @@ struct Owed {
 }
 
 impl Owed {
+    /// A waker that panics takes nothing from the others; what it said is on the terminal.
     fn settle(self) {
         for (to, answer) in self.answers {
             // Whoever asked may have left.
-            let _left = to.send(answer);
+            let _left = catch_unwind(AssertUnwindSafe(|| to.send(answer)));
         }
-        self.lost.iter().for_each(CancellationToken::cancel);
+        for lost in self.lost {
+            let _panic = catch_unwind(AssertUnwindSafe(|| lost.cancel()));
+        }
     }
 }
 

@@ -1,5 +1,9 @@
 //! Who of this process is told what. No etcd, no time.
 
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Wake, Waker};
+
 use tokio::sync::oneshot::Receiver;
 
 use super::*;
@@ -111,27 +115,43 @@ fn a_limit_that_falls_refuses_whoever_waits_for_more() {
     assert!(matches!(queue.admit(1), Err(Error::NotFound { .. })));
 }
 
-/// A waker may run any code: it may ask for the status, or drop other places.
-#[test]
-fn wakers_run_when_nothing_is_locked() {
-    use std::pin::pin;
-    use std::sync::Arc;
-    use std::task::{Context, Wake, Waker};
+/// Polls an answer once, with a waker that runs this.
+fn poll_with(answer: &mut Receiver<Answer>, wake: impl Fn() + Send + Sync + 'static) {
+    struct Run<F>(F);
 
-    struct Ask(Arc<Queue>);
-
-    impl Wake for Ask {
+    impl<F: Fn() + Send + Sync + 'static> Wake for Run<F> {
         fn wake(self: Arc<Self>) {
-            assert_eq!(self.0.status().holders.len(), 1);
-            self.0.forget(id(1));
+            (self.0)();
         }
     }
 
+    let waker = Waker::from(Arc::new(Run(wake)));
+    assert!(Pin::new(answer).poll(&mut Context::from_waker(&waker)).is_pending());
+}
+
+/// A waker may run any code: it may ask for the status, or drop other places.
+#[test]
+fn wakers_run_when_nothing_is_locked() {
     let queue = Arc::new(queue(1));
-    let (mine, _) = expect(&queue, 1, 1);
-    let mut mine = pin!(mine);
-    let waker = Waker::from(Arc::new(Ask(Arc::clone(&queue))));
-    assert!(mine.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    let (mut mine, _) = expect(&queue, 1, 1);
+    let inside = Arc::clone(&queue);
+    poll_with(&mut mine, move || {
+        assert_eq!(inside.status().holders.len(), 1);
+        inside.forget(id(1));
+    });
     queue.apply([join(1, 5, 1)], Some(MINE));
     assert_eq!(mine.try_recv(), Ok(Answer::Granted(5)));
+    // It was forgotten in there.
+    assert_eq!(queue.apply([join(1, 5, 1)], Some(MINE)), [id(1)]);
+}
+
+#[test]
+fn a_waker_that_panics_takes_nothing_from_others() {
+    let queue = queue(2);
+    let (mut first, _) = expect(&queue, 1, 1);
+    let (mut second, _) = expect(&queue, 2, 1);
+    poll_with(&mut first, || panic!("a waker panics"));
+    queue.apply([join(1, 5, 1), join(2, 6, 1)], Some(MINE));
+    assert_eq!(second.try_recv(), Ok(Answer::Granted(6)));
+    assert_eq!(first.try_recv(), Ok(Answer::Granted(5)));
 }
