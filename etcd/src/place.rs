@@ -67,6 +67,11 @@ impl Place {
             match result {
                 // The lease was lost before there was a place to lose.
                 Err(Error::Lost) if place.created == 0 && !place.is_unanswered => {}
+                // Its own place must not be in the way of what this task tries next.
+                Err(Error::NoPermits) => {
+                    let _unconfirmed = place.give_up().await;
+                    return Err(Error::NoPermits);
+                }
                 Err(error) => return Err(error),
                 Ok(()) if place.is_lost() => return Err(shared.loss()),
                 Ok(()) => return Ok(place),
