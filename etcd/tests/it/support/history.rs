@@ -329,7 +329,7 @@ mod rules {
     fn an_orphan_is_in_the_line_and_never_granted() {
         let again = What::Join { key: "line/a/2".to_owned(), created: 4, weight: 1 };
         let start = [limit(1, 1), join(2, 1), leave(3, 2), (4, again), join(5, 1)];
-        let end = [leave(6, 4), got(7, 5), leave(8, 5)];
+        let end = [leave(6, 2), got(7, 5), leave(8, 5)];
         let report = judge(&[&start[..], &end].concat()).unwrap();
         assert_eq!((report.joined, report.orphans), (2, 1));
         finds("overtook", &[&start[..], &[got(6, 5)]].concat());
