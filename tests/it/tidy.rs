@@ -98,6 +98,29 @@ const STOREYS: [&str; 86] = [
     "sync/probe",
 ];
 
+/// The same for `etcd/src`.
+const ETCD_STOREYS: [&str; 19] = [
+    "lib",
+    "semaphore",
+    "permit",
+    "session",
+    "keeper",
+    "watcher",
+    "sweeper",
+    "place",
+    "shared",
+    "queue",
+    "status",
+    "mirror",
+    "requests",
+    "client",
+    "lease",
+    "options",
+    "keys",
+    "clock",
+    "error",
+];
+
 /// The only files in which the word `unsafe` may stand.
 const UNSAFE: [&str; 9] = [
     "handle",
@@ -128,7 +151,12 @@ fn root() -> PathBuf {
 
 /// Every Rust file under `src`, as its storey's name and its text.
 fn sources() -> Vec<(String, Source)> {
-    let mut folders = vec![root()];
+    sources_of(&root())
+}
+
+/// The same, of another folder.
+fn sources_of(root: &Path) -> Vec<(String, Source)> {
+    let mut folders = vec![root.to_owned()];
     let mut all = Vec::new();
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder).unwrap() {
@@ -136,7 +164,7 @@ fn sources() -> Vec<(String, Source)> {
             if path.is_dir() {
                 folders.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let name = path.strip_prefix(root()).unwrap().with_extension("");
+                let name = path.strip_prefix(root).unwrap().with_extension("");
                 let name = name.to_str().unwrap().replace('\\', "/");
                 let name = name.strip_suffix("/mod").unwrap_or(&name).to_owned();
                 all.push((name, Source::new(&fs::read_to_string(&path).unwrap())));
@@ -250,7 +278,11 @@ fn no_file_is_too_long() {
 
 /// The storeys that a file of the storey `name` imports from, and that it should not.
 fn wrong_imports(name: &str, source: &Source) -> Vec<String> {
-    let Some(own) = STOREYS.iter().position(|storey| *storey == name) else {
+    wrong_imports_in(&STOREYS, name, source)
+}
+
+fn wrong_imports_in(storeys: &[&str], name: &str, source: &Source) -> Vec<String> {
+    let Some(own) = storeys.iter().position(|storey| *storey == name) else {
         return vec![format!("src/{name}: not in the table of storeys")];
     };
     let mut wrong = Vec::new();
@@ -272,10 +304,10 @@ fn wrong_imports(name: &str, source: &Source) -> Vec<String> {
         // The longest beginning of the path that is a storey; `lib` if none is.
         let storey = (1..=module.len())
             .rev()
-            .find_map(|n| STOREYS.iter().position(|storey| *storey == module[..n].join("/")))
+            .find_map(|n| storeys.iter().position(|storey| *storey == module[..n].join("/")))
             .unwrap_or(0);
         if storey < own {
-            wrong.push(format!("src/{name}: `{path}` is of the storey `{}`", STOREYS[storey]));
+            wrong.push(format!("src/{name}: `{path}` is of the storey `{}`", storeys[storey]));
         }
     }
     wrong
@@ -285,6 +317,24 @@ fn wrong_imports(name: &str, source: &Source) -> Vec<String> {
 fn a_file_imports_only_from_below() {
     let violations: Vec<_> =
         shipped().iter().flat_map(|(name, source)| wrong_imports(name, source)).collect();
+    none(&violations);
+}
+
+#[test]
+fn a_file_of_etcd_imports_only_from_below() {
+    let mut violations = Vec::new();
+    for (name, source) in sources_of(&root().join("../etcd/src")) {
+        if !name.ends_with("/tests") {
+            violations.extend(wrong_imports_in(&ETCD_STOREYS, &name, &source));
+            let lines = source.text.lines().count();
+            if lines > LONGEST {
+                violations.push(format!("etcd/src/{name}: {lines} lines"));
+            }
+        }
+        for line in orderings_without_argument(&source) {
+            violations.push(format!("etcd/src/{name}, line {line}: no `// ORDERING:` above"));
+        }
+    }
     none(&violations);
 }
 

@@ -1,0 +1,227 @@
+//! Calls to etcd: each has a time, and the next goes to another node if one does not answer.
+//!
+//! The field's client spreads its calls over all nodes, and a node that stands still looks to it like one that is
+//! slow. So each node has a client of its own here, and all calls go to one of them for as long as it answers.
+
+use std::fmt;
+use std::future::Future;
+use std::time::Duration;
+
+use backon::BackoffBuilder;
+use etcd_client::ConnectOptions;
+use tokio::sync::{OnceCell, watch};
+use tokio::time;
+use tonic::Code;
+
+use crate::error::Error;
+
+/// etcd takes pings that come more often than every five seconds for an attack, and hangs up.
+const PING_EVERY: Duration = Duration::from_secs(6);
+const PING_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The largest answer that is taken: a line of a million places.
+const LARGEST: usize = 256 << 20;
+
+/// Why a call has no result.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// Whether it was carried out is not known: it may be repeated if that changes nothing.
+    Unanswered(String),
+    /// The lease does not exist, or no more.
+    NoLease,
+    /// The watch was to start at a revision whose events were thrown away.
+    Compacted,
+    Refused(Box<etcd_client::Error>),
+}
+
+impl From<etcd_client::Error> for Failure {
+    fn from(error: etcd_client::Error) -> Self {
+        use etcd_client::Error::{
+            GRpcStatus, Internal, IoError, LeaseKeepAliveError, TransportError, WatchError,
+        };
+
+        let status = match &error {
+            GRpcStatus(status) => status,
+            // That is what this client makes of an answer with a lifetime of zero.
+            LeaseKeepAliveError(text) if text == "lease not found" => return Self::NoLease,
+            TransportError(_)
+            | IoError(_)
+            | WatchError(_)
+            | LeaseKeepAliveError(_)
+            | Internal(_) => return Self::Unanswered(error.to_string()),
+            _ => return Self::Refused(Box::new(error)),
+        };
+        match status.code() {
+            Code::NotFound if status.message().contains("lease not found") => Self::NoLease,
+            Code::OutOfRange if status.message().contains("compacted") => Self::Compacted,
+            // Too many at a time is that code, and so is a full database, which stays full.
+            Code::ResourceExhausted if !status.message().contains("too many requests") => {
+                Self::Refused(Box::new(error))
+            }
+            Code::InvalidArgument
+            | Code::NotFound
+            | Code::AlreadyExists
+            | Code::PermissionDenied
+            | Code::FailedPrecondition
+            | Code::OutOfRange
+            | Code::Unimplemented
+            | Code::Unauthenticated => Self::Refused(Box::new(error)),
+            _ => Self::Unanswered(status.message().to_owned()),
+        }
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Unanswered(text) => Self::Unavailable(text),
+            Failure::NoLease => Self::Lost,
+            Failure::Compacted => Self::Unavailable("the revision was compacted".to_owned()),
+            Failure::Refused(error) => Self::Refused(error),
+        }
+    }
+}
+
+pub(crate) struct Client {
+    nodes: Vec<Node>,
+    options: ConnectOptions,
+    /// How long one attempt may take.
+    timeout: Duration,
+    /// The number of the node that calls go to.
+    current: watch::Sender<usize>,
+}
+
+struct Node {
+    endpoint: String,
+    client: OnceCell<etcd_client::Client>,
+}
+
+impl fmt::Debug for Client {
+    /// Without the options, which may have a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let endpoints: Vec<_> = self.nodes.iter().map(|node| &node.endpoint).collect();
+        f.debug_struct("Client").field("endpoints", &endpoints).finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    /// Connects to nobody yet.
+    pub(crate) fn new(endpoints: Vec<String>, options: ConnectOptions, timeout: Duration) -> Self {
+        let node = |endpoint| Node { endpoint, client: OnceCell::new() };
+        let options = options
+            .with_connect_timeout(timeout)
+            .with_keep_alive(PING_EVERY, PING_TIMEOUT)
+            .with_keep_alive_while_idle(false)
+            // A node that is cut off from the others says so, instead of keeping silent.
+            .with_require_leader(true)
+            .with_auto_token_refresh(true);
+        Self {
+            nodes: endpoints.into_iter().map(node).collect(),
+            options,
+            timeout,
+            current: watch::Sender::new(0),
+        }
+    }
+
+    pub(crate) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// The node that calls go to now, and when that changes.
+    pub(crate) fn current(&self) -> watch::Receiver<usize> {
+        self.current.subscribe()
+    }
+
+    /// Lets calls go to the next node, unless they no longer go to this one.
+    pub(crate) fn leave_node(&self, node: usize) {
+        self.current.send_if_modified(|current| {
+            let is_current = *current == node && self.nodes.len() > 1;
+            if is_current {
+                *current = (node + 1) % self.nodes.len();
+            }
+            is_current
+        });
+    }
+
+    /// One attempt at a call.
+    pub(crate) async fn call<T, C>(
+        &self,
+        rpc: impl FnOnce(etcd_client::Client) -> C,
+    ) -> Result<T, Failure>
+    where
+        C: Future<Output = Result<T, etcd_client::Error>>,
+    {
+        let at = *self.current.borrow();
+        let node = &self.nodes[at];
+        let attempt = async {
+            let connect =
+                || etcd_client::Client::connect([&node.endpoint], Some(self.options.clone()));
+            rpc(node.client.get_or_try_init(connect).await?.clone()).await
+        };
+        let result = match time::timeout(self.timeout, attempt).await {
+            Ok(result) => result.map_err(Failure::from),
+            Err(_) => Err(Failure::Unanswered(format!(
+                "{} took longer than {:?}",
+                node.endpoint, self.timeout
+            ))),
+        };
+        if let Err(Failure::Unanswered(_)) = result {
+            self.leave_node(at);
+        }
+        result
+    }
+
+    /// Repeats a call that changes nothing when repeated, until it is answered.
+    pub(crate) async fn insist<T, C>(
+        &self,
+        rpc: impl Fn(etcd_client::Client) -> C,
+    ) -> Result<T, Failure>
+    where
+        C: Future<Output = Result<T, etcd_client::Error>>,
+    {
+        let mut pauses = pauses();
+        loop {
+            match self.call(&rpc).await {
+                Err(Failure::Unanswered(_)) => time::sleep(pauses.next().unwrap_or(LONGEST)).await,
+                result => return result,
+            }
+        }
+    }
+
+    /// Repeats a call that changes nothing when repeated, for so long.
+    pub(crate) async fn insist_for<T, C>(
+        &self,
+        patience: Duration,
+        rpc: impl Fn(etcd_client::Client) -> C,
+    ) -> Result<T, Failure>
+    where
+        C: Future<Output = Result<T, etcd_client::Error>>,
+    {
+        match time::timeout(patience, self.insist(rpc)).await {
+            Ok(result) => result,
+            Err(_) => Err(Failure::Unanswered(format!("not for {patience:?}"))),
+        }
+    }
+}
+
+const LONGEST: Duration = Duration::from_millis(500);
+
+/// How long to wait between attempts: a little longer each time, and not as long as others.
+pub(crate) fn pauses() -> impl Iterator<Item = Duration> {
+    let pauses = backon::ExponentialBuilder::new()
+        .with_min_delay(Duration::from_millis(10))
+        .with_max_delay(LONGEST / 2)
+        .without_max_times()
+        .with_jitter();
+    pauses.build()
+}
+
+/// For requests about a whole line, whose answers may be large.
+pub(crate) fn kv(client: &etcd_client::Client) -> etcd_client::KvClient {
+    client.kv_client().max_decoding_message_size(LARGEST)
+}
+
+/// The same, for its changes.
+pub(crate) fn watcher(client: &etcd_client::Client) -> etcd_client::WatchClient {
+    client.watch_client().max_decoding_message_size(LARGEST)
+}

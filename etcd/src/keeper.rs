@@ -1,0 +1,106 @@
+//! The task that keeps the session's lease alive, and gets another when it is lost.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use etcd_client::{Client, Error};
+use tokio::time;
+
+use crate::client::{Failure, pauses};
+use crate::clock;
+use crate::keys::SessionId;
+use crate::lease::Lease;
+use crate::shared::Shared;
+
+/// A new lease. The one whose answer is lost has no keys, and expires.
+pub(crate) async fn grant(mut client: Client, ttl: Duration) -> Result<Lease, Error> {
+    let sent = clock::now();
+    let seconds = i64::try_from(ttl.as_secs()).unwrap_or(i64::MAX);
+    let answer = client.lease_grant(seconds, None).await?;
+    // etcd may have made it longer.
+    let lifetime = Duration::from_secs(u64::try_from(answer.ttl()).unwrap_or_default());
+    Ok(Lease::new(SessionId(answer.id()), lifetime, sent))
+}
+
+async fn revoke(mut client: Client, id: SessionId) -> Result<(), Error> {
+    client.lease_revoke(id.0).await.map(drop)
+}
+
+/// Revokes a lease, and all keys with it.
+async fn revoke_for(shared: &Shared, lease: &Lease, patience: Duration) -> Result<(), Failure> {
+    let call = |client| revoke(client, lease.id());
+    match shared.client.insist_for(patience, call).await {
+        Ok(()) | Err(Failure::NoLease) => Ok(()),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// Ends everything when the task does, however that comes about: the runtime may be shut down.
+struct End(Arc<Shared>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.0.closing.cancel();
+        if let Some(lease) = self.0.lease.send_replace(None) {
+            lease.end();
+        }
+    }
+}
+
+/// Keeps a lease until the session is over. Returns whether etcd has deleted all that the session had.
+pub(crate) async fn keep(shared: Arc<Shared>, ttl: Duration) -> Result<(), Failure> {
+    let _end = End(Arc::clone(&shared));
+    let last = tokio::select! {
+        biased;
+        () = shared.closing.cancelled() => shared.lease.send_replace(None),
+        refused = renew_for_ever(&shared, ttl) => return Err(refused),
+    };
+    let Some(lease) = last else { return Ok(()) };
+    lease.end();
+    revoke_for(&shared, &lease, shared.patience).await
+}
+
+/// Returns only if etcd refuses to give a lease.
+async fn renew_for_ever(shared: &Arc<Shared>, ttl: Duration) -> Failure {
+    loop {
+        let lease = shared.lease.borrow().clone();
+        if let Some(lease) = lease {
+            tokio::select! {
+                () = lease.ended() => {}
+                () = lease.expired() => {}
+                () = renew(shared, &lease) => {}
+            }
+            // New places are not attached to it from here on; then all that it has is lost.
+            shared.lease.send_replace(None);
+            lease.end();
+            // etcd may keep it for longer than it was good here, and its keys would block others.
+            let (shared, patience) = (Arc::clone(shared), ttl * 3);
+            tokio::spawn(async move { revoke_for(&shared, &lease, patience).await });
+        }
+        match shared.client.insist(|client| grant(client, ttl)).await {
+            Ok(lease) => drop(shared.lease.send_replace(Some(Arc::new(lease)))),
+            Err(refused) => return refused,
+        }
+    }
+}
+
+/// Renews a lease until etcd does not know it any more.
+async fn renew(shared: &Shared, lease: &Lease) {
+    let mut retry = pauses();
+    loop {
+        let sent = clock::now();
+        let call = |mut client: Client| async move {
+            client.lease_keep_alive(lease.id().0).await.map(drop)
+        };
+        match shared.client.call(call).await {
+            Ok(()) => {
+                lease.renew(sent);
+                retry = pauses();
+                time::sleep(lease.lifetime() / 3).await;
+            }
+            Err(Failure::NoLease) => return,
+            // The clock decides how often that may happen.
+            Err(_) => time::sleep(retry.next().unwrap_or_default()).await,
+        }
+    }
+}

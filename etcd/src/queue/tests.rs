@@ -1,0 +1,157 @@
+//! Who of this process is told what. No etcd, no time.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Wake, Waker};
+
+use tokio::sync::oneshot::Receiver;
+
+use super::*;
+
+const MINE: SessionId = SessionId(1);
+
+fn id(number: u64) -> PlaceId {
+    PlaceId { session: MINE, number }
+}
+
+fn queue(limit: u32) -> Queue {
+    let keys = Keys::new("semafair", "api").unwrap();
+    Queue::new(keys, Snapshot { revision: 1, limit: Some(limit), places: Vec::new() })
+}
+
+fn expect(queue: &Queue, number: u64, weight: u32) -> (Receiver<Answer>, CancellationToken) {
+    let lost = CancellationToken::new();
+    (queue.expect(id(number), weight, true, lost.clone()), lost)
+}
+
+fn join(number: u64, created: i64, weight: u32) -> (i64, Change) {
+    (created, Change::Join { id: id(number), created, weight })
+}
+
+fn snapshot(revision: i64, places: &[(PlaceId, i64, u32)]) -> Snapshot {
+    Snapshot { revision, limit: Some(1), places: places.to_vec() }
+}
+
+#[test]
+fn each_is_told_when_its_turn_comes() {
+    let queue = queue(1);
+    let (mut first, _) = expect(&queue, 1, 1);
+    let (mut second, _) = expect(&queue, 2, 1);
+    // The one that etcd has first, not the one that was expected first.
+    assert!(queue.apply([join(2, 5, 1), join(1, 6, 1)], Some(MINE)).is_empty());
+    assert_eq!(second.try_recv(), Ok(Answer::Granted(5)));
+    assert!(first.try_recv().is_err());
+    queue.forget(id(2));
+    queue.apply([(7, Change::Leave(id(2)))], Some(MINE));
+    assert_eq!(first.try_recv(), Ok(Answer::Granted(6)));
+}
+
+#[test]
+fn nobody_is_granted_before_its_own_key_was_seen() {
+    let queue = queue(1);
+    let (mut mine, _) = expect(&queue, 1, 1);
+    // etcd has said that it has a place; what is in front is not known yet.
+    queue.joined(id(1), 9);
+    queue.apply([(5, Change::Limit(Some(3)))], Some(MINE));
+    assert!(mine.try_recv().is_err());
+    let other = PlaceId { session: SessionId(2), number: 1 };
+    let front = (6, Change::Join { id: other, created: 6, weight: 3 });
+    queue.apply([front, join(1, 9, 1)], Some(MINE));
+    assert!(mine.try_recv().is_err());
+}
+
+#[test]
+fn who_does_not_wait_is_told_at_once() {
+    let queue = queue(1);
+    let _first = expect(&queue, 1, 1);
+    let mut second = queue.expect(id(2), 1, false, CancellationToken::new());
+    queue.apply([join(1, 5, 1), join(2, 6, 1)], Some(MINE));
+    assert_eq!(second.try_recv(), Ok(Answer::NoPermits));
+}
+
+#[test]
+fn an_orphan_is_one_of_this_session_that_nobody_expects() {
+    let queue = queue(3);
+    let _own = expect(&queue, 1, 1);
+    let other = PlaceId { session: SessionId(2), number: 1 };
+    let of_other = (6, Change::Join { id: other, created: 6, weight: 1 });
+    let orphans = queue.apply([join(1, 5, 1), of_other, join(2, 7, 1)], Some(MINE));
+    assert_eq!(orphans, [id(2)]);
+    let all = [(id(1), 5, 1), (other, 6, 1), (id(2), 7, 1)];
+    assert_eq!(queue.reset(snapshot(8, &all), Some(MINE)), [id(2)]);
+    // While there is no lease, none of them is of this session.
+    assert!(queue.reset(snapshot(9, &all), None).is_empty());
+}
+
+#[test]
+fn a_place_that_a_later_state_has_not_is_lost() {
+    let queue = queue(1);
+    let (mut gone, gone_lost) = expect(&queue, 1, 1);
+    let (mut young, young_lost) = expect(&queue, 2, 1);
+    let (mut unsent, unsent_lost) = expect(&queue, 3, 1);
+    queue.joined(id(1), 5);
+    queue.joined(id(2), 9);
+    // The state is older than the second place, and nobody knows of the third.
+    queue.reset(snapshot(8, &[]), Some(MINE));
+    assert_eq!(gone.try_recv(), Ok(Answer::Lost));
+    assert!(young.try_recv().is_err() && unsent.try_recv().is_err());
+    assert!(gone_lost.is_cancelled());
+    assert!(!young_lost.is_cancelled() && !unsent_lost.is_cancelled());
+}
+
+#[test]
+fn a_limit_that_falls_refuses_whoever_waits_for_more() {
+    let queue = queue(3);
+    let (mut three, _) = expect(&queue, 1, 3);
+    let (mut more, lost) = expect(&queue, 2, 2);
+    let (mut one, _) = expect(&queue, 3, 1);
+    queue.apply([join(1, 5, 3), join(2, 6, 2), join(3, 7, 1)], Some(MINE));
+    assert_eq!(three.try_recv(), Ok(Answer::Granted(5)));
+    queue.apply([(8, Change::Limit(Some(1)))], Some(MINE));
+    assert_eq!(more.try_recv(), Ok(Answer::OverLimit(1)));
+    assert!(one.try_recv().is_err() && !lost.is_cancelled());
+    queue.apply([(9, Change::Limit(None))], Some(MINE));
+    assert_eq!(one.try_recv(), Ok(Answer::NotFound));
+    assert!(matches!(queue.admit(1), Err(Error::NotFound { .. })));
+}
+
+/// Polls an answer once, with a waker that runs this.
+fn poll_with(answer: &mut Receiver<Answer>, wake: impl Fn() + Send + Sync + 'static) {
+    struct Run<F>(F);
+
+    impl<F: Fn() + Send + Sync + 'static> Wake for Run<F> {
+        fn wake(self: Arc<Self>) {
+            (self.0)();
+        }
+    }
+
+    let waker = Waker::from(Arc::new(Run(wake)));
+    assert!(Pin::new(answer).poll(&mut Context::from_waker(&waker)).is_pending());
+}
+
+/// A waker may run any code: it may ask for the status, or drop other places.
+#[test]
+fn wakers_run_when_nothing_is_locked() {
+    let queue = Arc::new(queue(1));
+    let (mut mine, _) = expect(&queue, 1, 1);
+    let inside = Arc::clone(&queue);
+    poll_with(&mut mine, move || {
+        assert_eq!(inside.status().holders.len(), 1);
+        inside.forget(id(1));
+    });
+    queue.apply([join(1, 5, 1)], Some(MINE));
+    assert_eq!(mine.try_recv(), Ok(Answer::Granted(5)));
+    // It was forgotten in there.
+    assert_eq!(queue.apply([join(1, 5, 1)], Some(MINE)), [id(1)]);
+}
+
+#[test]
+fn a_waker_that_panics_takes_nothing_from_others() {
+    let queue = queue(2);
+    let (mut first, _) = expect(&queue, 1, 1);
+    let (mut second, _) = expect(&queue, 2, 1);
+    poll_with(&mut first, || panic!("a waker panics"));
+    queue.apply([join(1, 5, 1), join(2, 6, 1)], Some(MINE));
+    assert_eq!(second.try_recv(), Ok(Answer::Granted(6)));
+    assert_eq!(first.try_recv(), Ok(Answer::Granted(5)));
+}

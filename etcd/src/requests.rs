@@ -1,0 +1,177 @@
+//! The requests that semaphores are made of. Each may be repeated: whether an answer came is all that can differ.
+
+use etcd_client::{
+    Client, Compare, CompareOp, Error, GetOptions, GetResponse, KeyValue, PutOptions, Txn, TxnOp,
+    TxnOpResponse,
+};
+
+use crate::client::kv;
+use crate::keys::{Keys, Kind, PlaceId, number};
+
+/// The state of one semaphore at a revision.
+#[derive(Debug)]
+pub(crate) struct Snapshot {
+    pub(crate) revision: i64,
+    pub(crate) limit: Option<u32>,
+    /// In order: who it is, since when, how many permits.
+    pub(crate) places: Vec<(PlaceId, i64, u32)>,
+}
+
+impl Snapshot {
+    fn new<'a>(keys: &Keys, revision: i64, pairs: impl IntoIterator<Item = &'a KeyValue>) -> Self {
+        let mut limit = None;
+        let mut places = Vec::new();
+        for pair in pairs {
+            match keys.kind(pair.key()) {
+                Kind::Limit => limit = number(pair.value()),
+                Kind::Place(id) => {
+                    places.extend(number(pair.value()).map(|n| (id, pair.create_revision(), n)));
+                }
+                Kind::Foreign => {}
+            }
+        }
+        places.sort_unstable_by_key(|&(id, created, _)| (created, id));
+        Self { revision, limit, places }
+    }
+
+    /// How many permits were asked for, by all.
+    pub(crate) fn demand(&self) -> u64 {
+        self.places.iter().map(|&(_, _, weight)| u64::from(weight)).sum()
+    }
+}
+
+/// What a request for a place in the line came to.
+#[derive(Debug)]
+pub(crate) enum Join {
+    /// It has the place of this revision: by this request, or by one before it whose answer was lost.
+    Joined(i64),
+    /// It has none: the limit is another than was thought.
+    OtherLimit(u32),
+    /// It has none: there is no such semaphore.
+    NotFound,
+}
+
+/// A limit, and when it was set.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limit {
+    pub(crate) permits: u32,
+    pub(crate) revision: i64,
+}
+
+impl Limit {
+    fn of(pairs: &[KeyValue]) -> Option<Self> {
+        let pair = pairs.first()?;
+        Some(Self { permits: number(pair.value())?, revision: pair.mod_revision() })
+    }
+}
+
+fn revision(header: Option<&etcd_client::ResponseHeader>) -> i64 {
+    header.map_or(0, etcd_client::ResponseHeader::revision)
+}
+
+fn gets(answers: Vec<TxnOpResponse>) -> impl Iterator<Item = GetResponse> {
+    answers.into_iter().filter_map(|answer| match answer {
+        TxnOpResponse::Get(get) => Some(get),
+        _ => None,
+    })
+}
+
+/// The whole line. Linearizable, as all reads here are: what others have seen is in it.
+pub(crate) async fn snapshot(client: Client, keys: &Keys) -> Result<Snapshot, Error> {
+    let all = GetOptions::new().with_prefix();
+    let answer = kv(&client).get(keys.base(), Some(all)).await?;
+    Ok(Snapshot::new(keys, revision(answer.header()), answer.kvs()))
+}
+
+/// The limit, if the semaphore exists.
+pub(crate) async fn limit(mut client: Client, keys: &Keys) -> Result<Option<Limit>, Error> {
+    Ok(Limit::of(client.get(keys.limit(), None).await?.kvs()))
+}
+
+/// Creates a semaphore if there is none, and returns the limit that it has.
+pub(crate) async fn create(mut client: Client, keys: &Keys, permits: u32) -> Result<u32, Error> {
+    let key = keys.limit();
+    let txn = Txn::new()
+        .when([Compare::create_revision(key.as_str(), CompareOp::Equal, 0)])
+        .and_then([TxnOp::put(key.as_str(), permits.to_string(), None)])
+        .or_else([TxnOp::get(key, None)]);
+    let answer = client.txn(txn).await?;
+    let found = gets(answer.op_responses()).next().and_then(|get| Limit::of(get.kvs()));
+    Ok(found.map_or(permits, |found| found.permits))
+}
+
+/// Sets the limit, if it is still the one of that revision; returns when it was set.
+pub(crate) async fn change_limit(
+    mut client: Client,
+    keys: &Keys,
+    found: i64,
+    permits: u32,
+) -> Result<Option<i64>, Error> {
+    let key = keys.limit();
+    let txn = Txn::new()
+        .when([Compare::mod_revision(key.as_str(), CompareOp::Equal, found)])
+        .and_then([TxnOp::put(key, permits.to_string(), None)]);
+    let answer = client.txn(txn).await?;
+    Ok(answer.succeeded().then(|| revision(answer.header())))
+}
+
+/// Removes a semaphore that nobody uses; returns whether it is gone.
+pub(crate) async fn remove(mut client: Client, keys: &Keys) -> Result<bool, Error> {
+    // Of no key at all, etcd compares zero.
+    let line = Compare::create_revision(keys.line(), CompareOp::Equal, 0).with_prefix();
+    let txn = Txn::new().when([line]).and_then([TxnOp::delete(keys.limit(), None)]);
+    Ok(client.txn(txn).await?.succeeded())
+}
+
+fn not_joined(answers: Vec<TxnOpResponse>) -> Join {
+    let mut gets = gets(answers);
+    let place = gets.next().and_then(|get| Some(get.kvs().first()?.create_revision()));
+    let limit = gets.next().and_then(|get| Limit::of(get.kvs()));
+    match (place, limit) {
+        (Some(created), _) => Join::Joined(created),
+        (None, Some(limit)) => Join::OtherLimit(limit.permits),
+        (None, None) => Join::NotFound,
+    }
+}
+
+/// Takes a place in the line, unless it has one: so a repeated request keeps the place.
+pub(crate) async fn join(
+    mut client: Client,
+    keys: &Keys,
+    id: PlaceId,
+    weight: u32,
+    limit: u32,
+) -> Result<Join, Error> {
+    let (key, limit_key) = (keys.place(id), keys.limit());
+    let put = PutOptions::new().with_lease(id.session.0);
+    let txn = Txn::new()
+        .when([
+            Compare::value(limit_key.as_str(), CompareOp::Equal, limit.to_string()),
+            Compare::create_revision(key.as_str(), CompareOp::Equal, 0),
+        ])
+        .and_then([TxnOp::put(key.as_str(), weight.to_string(), Some(put))])
+        .or_else([TxnOp::get(key, None), TxnOp::get(limit_key, None)]);
+    let answer = client.txn(txn).await?;
+    if answer.succeeded() {
+        return Ok(Join::Joined(revision(answer.header())));
+    }
+    Ok(not_joined(answer.op_responses()))
+}
+
+/// Whether a place is there, and was created at that revision.
+pub(crate) async fn is_there(
+    mut client: Client,
+    keys: &Keys,
+    id: PlaceId,
+    created: i64,
+) -> Result<bool, Error> {
+    let answer = client.get(keys.place(id), None).await?;
+    Ok(answer.kvs().first().is_some_and(|pair| pair.create_revision() == created))
+}
+
+/// Deletes keys that nobody needs any more.
+pub(crate) async fn delete(mut client: Client, keys: &[String]) -> Result<(), Error> {
+    let ops: Vec<_> = keys.iter().map(|key| TxnOp::delete(key.as_str(), None)).collect();
+    client.txn(Txn::new().and_then(ops)).await?;
+    Ok(())
+}

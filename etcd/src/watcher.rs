@@ -1,0 +1,223 @@
+//! The task that brings the events of all lines which this process uses, through one stream.
+//!
+//! The field's client does not bring a broken stream back. Each line knows up to which revision it has seen events;
+//! so a new stream starts at the next. If those events were thrown away by a compaction, the whole line is read.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use etcd_client::{Event, EventType, WatchOptions, WatchResponse, WatchStream};
+use tokio::sync::mpsc;
+use tokio::time::{self, Instant};
+
+use crate::client::{Failure, pauses, watcher};
+use crate::keys::{Keys, Kind, SessionId, number};
+use crate::mirror::Change;
+use crate::queue::Queue;
+use crate::requests;
+use crate::shared::{Follow, Shared};
+
+pub(crate) async fn watch(shared: Arc<Shared>, inbox: mpsc::UnboundedReceiver<Follow>) {
+    let closing = shared.closing.clone();
+    let mut watcher = Watcher { shared, inbox, lines: BTreeMap::new(), next: 1, kept: Vec::new() };
+    tokio::select! {
+        biased;
+        () = closing.cancelled() => {}
+        () = watcher.run() => {}
+    }
+}
+
+struct Line {
+    queue: Weak<Queue>,
+    /// Whether events are missing, so that it has to be read as a whole.
+    has_gap: bool,
+}
+
+struct Watcher {
+    shared: Arc<Shared>,
+    inbox: mpsc::UnboundedReceiver<Follow>,
+    /// By what etcd calls their watches.
+    lines: BTreeMap<i64, Line>,
+    next: i64,
+    /// Lines that are watched although nobody uses them, for as long as that lease lives.
+    kept: Vec<(Arc<Queue>, SessionId)>,
+}
+
+impl Watcher {
+    async fn run(&mut self) {
+        let mut retry = pauses();
+        loop {
+            while self.lines.is_empty() {
+                let Some(follow) = self.inbox.recv().await else { return };
+                self.follow(follow);
+            }
+            let started = Instant::now();
+            let node = *self.shared.client.current().borrow();
+            if let Err(failure) = self.stream().await {
+                // The next attempt goes elsewhere; if there is but one node, to that.
+                if matches!(failure, Failure::Unanswered(_)) {
+                    self.shared.client.leave_node(node);
+                }
+                if started.elapsed() > Duration::from_secs(1) {
+                    retry = pauses();
+                }
+                time::sleep(retry.next().unwrap_or_default()).await;
+            }
+        }
+    }
+
+    /// Adds a line, and returns what its watch is called if it is to be watched from now on.
+    fn follow(&mut self, follow: Follow) -> Option<i64> {
+        let session = self.shared.id();
+        self.kept.retain(|(_, of)| Some(*of) == session);
+        match follow {
+            Follow::WhileUsed(queue) => {
+                let id = self.next;
+                self.next += 1;
+                self.lines.insert(id, Line { queue, has_gap: false });
+                Some(id)
+            }
+            Follow::WhileLeased(queue, of) => {
+                let is_kept = self.kept.iter().any(|(kept, _)| Arc::ptr_eq(kept, &queue));
+                if Some(of) == session && !is_kept {
+                    self.kept.push((queue, of));
+                }
+                None
+            }
+        }
+    }
+
+    fn queue(&self, id: i64) -> Option<Arc<Queue>> {
+        self.lines.get(&id)?.queue.upgrade()
+    }
+
+    /// Watches all lines until the stream breaks, or the last line is unused.
+    async fn stream(&mut self) -> Result<(), Failure> {
+        self.lines.retain(|_, line| line.queue.strong_count() > 0);
+        self.read_gaps().await?;
+        let mut ids = self.lines.keys().copied().collect::<Vec<_>>().into_iter();
+        let Some((first, queue)) = ids.by_ref().find_map(|id| Some((id, self.queue(id)?))) else {
+            return Ok(());
+        };
+        let options = &options(first, &queue);
+        let base = queue.keys().base();
+        let mut node = self.shared.client.current();
+        node.mark_unchanged();
+        let open = |client| async move {
+            let options = Some(options.clone());
+            watcher(&client).watch(base, options).await
+        };
+        let mut stream = self.shared.client.call(open).await?;
+        for id in ids {
+            self.start(id, &mut stream).await?;
+        }
+        let interval = self.interval();
+        let patience = self.shared.client.timeout();
+        // When the node was last heard of; whether it was asked to say something since.
+        let (mut heard, mut asked) = (Instant::now(), false);
+        while !self.lines.is_empty() {
+            let silence = if asked { patience } else { interval };
+            tokio::select! {
+                message = stream.message() => {
+                    (heard, asked) = (Instant::now(), false);
+                    match message? {
+                        Some(message) => self.take(&message, &mut stream).await?,
+                        None => return Err(Failure::Unanswered("the watch ended".to_owned())),
+                    }
+                }
+                follow = self.inbox.recv() => {
+                    if let Some(id) = follow.and_then(|follow| self.follow(follow)) {
+                        self.start(id, &mut stream).await?;
+                    }
+                }
+                // Another call had no answer: is this stream alive?
+                Ok(()) = node.changed(), if !asked => {
+                    (heard, asked) = (Instant::now(), true);
+                    stream.request_progress().await?;
+                }
+                () = time::sleep_until(heard + silence) => {
+                    if asked {
+                        return Err(Failure::Unanswered("the watch is silent".to_owned()));
+                    }
+                    (heard, asked) = (Instant::now(), true);
+                    stream.request_progress().await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// How long silence is no reason to ask.
+    fn interval(&self) -> Duration {
+        self.shared.client.timeout() * 2
+    }
+
+    async fn read_gaps(&mut self) -> Result<(), Failure> {
+        let session = self.shared.id();
+        for line in self.lines.values_mut().filter(|line| line.has_gap) {
+            let Some(queue) = line.queue.upgrade() else { continue };
+            let call = |client| requests::snapshot(client, queue.keys());
+            let snapshot = self.shared.client.call(call).await?;
+            for orphan in queue.reset(snapshot, session) {
+                self.shared.sweep(queue.keys().place(orphan));
+            }
+            line.has_gap = false;
+        }
+        Ok(())
+    }
+
+    async fn start(&self, id: i64, stream: &mut WatchStream) -> Result<(), Failure> {
+        if let Some(queue) = self.queue(id) {
+            stream.watch(queue.keys().base(), Some(options(id, &queue))).await?;
+        }
+        Ok(())
+    }
+
+    async fn take(
+        &mut self,
+        message: &WatchResponse,
+        stream: &mut WatchStream,
+    ) -> Result<(), Failure> {
+        let id = message.watch_id();
+        let Some(line) = self.lines.get_mut(&id) else { return Ok(()) };
+        let Some(queue) = line.queue.upgrade() else {
+            // Nobody uses it any more.
+            self.lines.remove(&id);
+            stream.cancel(id).await?;
+            return Ok(());
+        };
+        if message.canceled() {
+            line.has_gap |= message.compact_revision() > 0;
+            let reason = message.cancel_reason();
+            return Err(Failure::Unanswered(format!("the watch was cancelled: {reason}")));
+        }
+        let changes = message.events().iter().filter_map(|event| change(queue.keys(), event));
+        for orphan in queue.apply(changes, self.shared.id()) {
+            self.shared.sweep(queue.keys().place(orphan));
+        }
+        Ok(())
+    }
+}
+
+/// From the first revision that the line has not seen.
+fn options(id: i64, queue: &Queue) -> WatchOptions {
+    let revision = queue.revision() + 1;
+    WatchOptions::new().with_prefix().with_watch_id(id).with_start_revision(revision)
+}
+
+/// What an event means, and at which revision it happened.
+fn change(keys: &Keys, event: &Event) -> Option<(i64, Change)> {
+    let pair = event.kv()?;
+    let is_put = event.event_type() == EventType::Put;
+    let change = match keys.kind(pair.key()) {
+        Kind::Limit if is_put => Change::Limit(number(pair.value())),
+        Kind::Limit => Change::Limit(None),
+        Kind::Place(id) if is_put => {
+            Change::Join { id, created: pair.create_revision(), weight: number(pair.value())? }
+        }
+        Kind::Place(id) => Change::Leave(id),
+        Kind::Foreign => return None,
+    };
+    Some((pair.mod_revision(), change))
+}

@@ -1,0 +1,9 @@
+//! What `semafair-etcd` promises, with real nodes of etcd on this machine.
+
+mod support;
+
+mod contract;
+mod faults;
+mod outages;
+mod regressions;
+mod worker;

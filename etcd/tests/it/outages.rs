@@ -1,0 +1,121 @@
+//! etcd is away: when a session begins, for a part of a lifetime, and for several.
+
+use std::time::Duration;
+
+use semafair_etcd::{Error, Options, Session};
+use tokio::time;
+
+use crate::support::cluster::{Cluster, free_port};
+use crate::support::history::History;
+use crate::support::load::Load;
+use crate::support::{TTL, open, options, run, session, until_line};
+
+#[test]
+fn nobody_is_there_at_the_start() {
+    run(async {
+        let endpoint = format!("http://127.0.0.1:{}", free_port());
+        let patience = Duration::from_secs(1);
+        let nobody = Session::connect(Options::new([endpoint]).patience(patience)).await;
+        let error = nobody.unwrap_err();
+        assert!(matches!(error, Error::Unavailable(_)), "{error}");
+    });
+}
+
+#[test]
+fn etcd_comes_after_the_session() {
+    run(async {
+        let mut cluster = Cluster::prepare(1).await;
+        let connecting = tokio::spawn(Session::connect(options(&cluster)));
+        time::sleep(TTL / 3).await;
+        cluster.launch(0);
+        let session = connecting.await.unwrap().unwrap();
+        open(&session, 1).await.acquire().await.unwrap().release().await.unwrap();
+    });
+}
+
+#[test]
+fn etcd_is_away_for_a_third_of_a_lifetime() {
+    run(async {
+        let mut cluster = Cluster::start(1).await;
+        // So that a slow start of etcd is no part of the question.
+        let ttl = TTL * 4;
+        let session = Session::connect(options(&cluster).ttl(ttl)).await.unwrap();
+        let semaphore = open(&session, 1).await;
+        let (id, held) = (session.id(), semaphore.acquire().await.unwrap());
+        let waiting = {
+            let semaphore = semaphore.clone();
+            tokio::spawn(async move { semaphore.acquire().await })
+        };
+        until_line(&semaphore, 1, 1).await;
+        cluster.kill(0);
+        // While it is away, a task asks for permits, and another gives up.
+        let asks = {
+            let semaphore = semaphore.clone();
+            tokio::spawn(async move { semaphore.acquire().await })
+        };
+        assert!(time::timeout(ttl / 4, semaphore.acquire()).await.is_err());
+        cluster.launch(0);
+        cluster.ready().await;
+        held.verify().await.unwrap();
+        assert_eq!((session.id(), held.is_lost()), (id, false));
+        drop(held);
+        waiting.await.unwrap().unwrap().release().await.unwrap();
+        asks.await.unwrap().unwrap().release().await.unwrap();
+        cluster.until_no_keys().await;
+        let mut history = History::default();
+        history.read(&cluster, 0).await;
+        history.judge();
+    });
+}
+
+/// An outage of a minute is six lifetimes of the default lease; this one is three of a short one. What happens after
+/// the first is the same.
+#[test]
+fn etcd_is_away_for_three_lifetimes() {
+    run(async {
+        let mut cluster = Cluster::start(1).await;
+        let sessions = [session(&cluster).await, session(&cluster).await];
+        let semaphores = [open(&sessions[0], 3).await, open(&sessions[1], 3).await];
+        let ids = [sessions[0].id(), sessions[1].id()];
+        let held = semaphores[0].acquire().await.unwrap();
+        let load = Load::start(&cluster, &semaphores, 4, 2).await;
+        load.goes_on(TTL / 3).await;
+        cluster.kill(0);
+        held.lost().await;
+        load.goes_on(TTL * 3).await;
+        assert_eq!((sessions[0].id(), sessions[1].id()), (None, None));
+        cluster.launch(0);
+        cluster.ready().await;
+        // Nobody came back for its permits, and all go on under new leases.
+        let permit = semaphores[1].acquire_many(3).await.unwrap();
+        assert!(held.is_lost() && !permit.is_lost());
+        assert!(!ids.contains(&sessions[1].id()));
+        permit.release().await.unwrap();
+        load.goes_on(TTL / 3).await;
+        let tally = load.end().await;
+        assert!(tally.lost + tally.refused > 0);
+        cluster.until_no_keys().await;
+        let mut history = History::default();
+        history.read(&cluster, 0).await;
+        let report = history.judge();
+        assert!(report.most <= 3 && report.granted + report.late >= tally.kept);
+    });
+}
+
+#[test]
+fn a_session_is_closed_while_etcd_is_away() {
+    run(async {
+        let mut cluster = Cluster::start(1).await;
+        let patience = Duration::from_secs(1);
+        let session = Session::connect(options(&cluster).patience(patience)).await.unwrap();
+        let semaphore = open(&session, 1).await;
+        let permit = semaphore.acquire().await.unwrap();
+        cluster.kill(0);
+        let error = session.close().await.unwrap_err();
+        assert!(matches!(error, Error::Unavailable(_)), "{error}");
+        assert!(permit.is_lost());
+        // The lease was not revoked, so it expires.
+        cluster.launch(0);
+        cluster.until_no_keys().await;
+    });
+}
