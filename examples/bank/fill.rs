@@ -17,6 +17,8 @@ pub(crate) const SERVED: Fill =
 /// Of a whole day: those who are at the tellers now.
 pub(crate) const BEING_SERVED: Fill =
     Fill { character: '▓', color: AnsiColor::Green, meaning: "at a teller" };
+pub(crate) const TO_COME: Fill =
+    Fill { character: '░', color: AnsiColor::BrightBlack, meaning: "to come" };
 pub(crate) const LEFT: Fill =
     Fill { character: 'x', color: AnsiColor::Red, meaning: "left unserved" };
 

@@ -7,7 +7,7 @@ use anstyle::Style;
 use semafair::Status;
 
 use super::day::{Day, State};
-use super::fill::{BEING_SERVED, LEFT, SERVED, WAITING};
+use super::fill::{BEING_SERVED, LEFT, SERVED, TO_COME, WAITING};
 use super::grid::Grid;
 
 /// The smallest terminal in which there is room for everything.
@@ -84,9 +84,13 @@ impl Screen<'_> {
         let all = (self.day.expected as usize).max(1);
         let mut column = self.left;
         let mut sum = 0;
-        for (count, fill) in
-            [(done, SERVED), (served, BEING_SERVED), (waiting, WAITING), (left, LEFT)]
-        {
+        for (count, fill) in [
+            (done, SERVED),
+            (served, BEING_SERVED),
+            (waiting, WAITING),
+            (left, LEFT),
+            (self.day.to_come(), TO_COME),
+        ] {
             sum += count;
             let end = self.left + width * sum / all;
             self.grid.put(row, column, &fill.plain(end - column), fill.style());
@@ -97,19 +101,27 @@ impl Screen<'_> {
     fn figures(&mut self, row: usize) {
         let day = self.day;
         let rest = if day.closed {
-            (day.left, "refused", LEFT.style())
+            (day.left, "refused", LEFT)
         } else {
-            (day.to_come(), "to come", PLAIN)
+            (day.to_come(), "to come", TO_COME)
         };
-        let mut column = self.left;
-        for (count, what, style) in [
-            (day.done, "served", SERVED.style()),
-            (day.desks.len(), "at tellers", BEING_SERVED.style()),
-            (day.waiting.len(), "waiting", WAITING.style()),
+        let figures = [
+            (day.done, "served", SERVED),
+            (day.desks.len(), "at tellers", BEING_SERVED),
+            (day.waiting.len(), "waiting", WAITING),
             rest,
-        ] {
-            column = self.grid.put(row, column, &count.to_string(), style.bold());
-            column = self.grid.put(row, column + 1, what, FAINT) + 3;
+        ];
+        let widths = figures.map(|(count, what, _)| digits(count) + 1 + what.len());
+        let room = self.right - self.left;
+        let gap =
+            if widths.iter().sum::<usize>() + 3 * (figures.len() - 1) <= room { 3 } else { 2 };
+        let mut column = self.left;
+        for ((count, what, fill), width) in figures.into_iter().zip(widths) {
+            // Half a figure would be wrong: rather none.
+            if column + width <= self.right {
+                column = self.grid.put(row, column, &count.to_string(), fill.style().bold());
+                column = self.grid.put(row, column + 1, what, FAINT) + gap;
+            }
         }
     }
 
