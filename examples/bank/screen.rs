@@ -11,7 +11,7 @@ use super::fill::{BEING_SERVED, LEFT, SERVED, TO_COME, WAITING};
 use super::grid::Grid;
 
 /// The smallest terminal in which there is room for everything.
-const COLUMNS: usize = 40;
+const COLUMNS: usize = 60;
 const ROWS: usize = 14;
 /// The space at the left and at the right.
 const MARGIN: usize = 2;

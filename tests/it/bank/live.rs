@@ -165,8 +165,8 @@ fn a_signal_gives_the_terminal_back() {
 fn the_screen_follows_the_size_of_the_terminal() {
     let mut live = Live::start(LONG, &[]);
     live.until(&["customer 1", "q end the day"]);
-    live.screen.screen_mut().set_size(16, 44);
-    let size = Winsize { ws_row: 16, ws_col: 44, ws_xpixel: 0, ws_ypixel: 0 };
+    live.screen.screen_mut().set_size(16, 60);
+    let size = Winsize { ws_row: 16, ws_col: 60, ws_xpixel: 0, ws_ypixel: 0 };
     rustix::termios::tcsetwinsize(&live.terminal, size).expect("it has any size");
     let shown = live.until(&["customer 1", "debt 0\n"]);
     let last = shown.lines().last().expect("there are keys");

@@ -67,8 +67,8 @@ fn draw(day: &mut Day, millis: u64, tellers: &Semaphore, (columns, rows): (usize
 }
 
 /// Tellers, of whom some serve: as many guards are forgotten as are out.
-fn tellers(limit: usize, serve: usize) -> Semaphore {
-    let tellers = Semaphore::new(limit.max(serve));
+fn tellers(limit: usize, serve: u32) -> Semaphore {
+    let tellers = Semaphore::new(limit.max(serve as usize));
     std::mem::forget(tellers.try_acquire_many(serve).expect("so many are free"));
     tellers.set_limit(limit);
     tellers
@@ -94,7 +94,7 @@ fn a_hundred_thousand_customers_in_60_columns() {
 
 #[test]
 fn thirty_tellers_in_120_columns() {
-    let drawn = draw(&mut rush(30, 300), 754_250, &tellers(30, 30), (120, 40));
+    let drawn = draw(&mut rush(30, 300), 4_250, &tellers(30, 30), (120, 40));
     compare(&drawn, include_str!("screens/120x40.txt"));
 }
 
@@ -130,17 +130,17 @@ fn the_tellers_who_go_are_marked() {
     assert!(going[0].contains("last one 1 ") && going[1].contains("last one 17"), "{drawn}");
 }
 
-/// A bank before it opens, on any terminal: nothing panics, nothing is wider than it may be.
+/// On any terminal, nothing panics, and nothing is wider than it may be.
 #[test]
 fn every_size_is_drawn() {
     let mut days = [morning(), rush(200, 1000), rush(0, 50), Day::new(1, 0, 7)];
     for (day, serve) in days.iter_mut().zip([3, 200, 0, 0]) {
-        let tellers = tellers(serve, serve);
-        for columns in 1..130 {
-            for rows in 1..50 {
+        let tellers = tellers(serve as usize, serve);
+        for columns in (1..130).step_by(9).chain(58..62) {
+            for rows in (1..50).step_by(4).chain(12..17) {
                 let drawn = draw(day, 20_000, &tellers, (columns, rows)).to_string();
                 assert_eq!(drawn.lines().count(), rows);
-                let margin = if columns < 40 || rows < 14 { 0 } else { 2 };
+                let margin = if columns < 60 || rows < 14 { 0 } else { 2 };
                 for line in drawn.lines() {
                     assert!(
                         line.chars().count() <= columns - margin,
