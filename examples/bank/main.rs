@@ -7,8 +7,8 @@
 //! cargo run --example bank -- --tellers 10 --customers 1000 --min-service 2ms --max-service 9ms
 //! ```
 //!
-//! Customers come in at the same moment, each in a task of its own. Each waits for a teller, is
-//! served for a random time, and is done. Two things can be seen in the log, and in the timeline
+//! Customers come in at the same moment, or spread out, each in a task of its own. Each waits for a teller,
+//! is served for a random time, and is done. Two things can be seen in the log, and in the timeline
 //! under it: never are more customers served at once than there are tellers, and they are served
 //! strictly in the order in which they came. The lines of the log never interleave. (The Python
 //! program after which this was made does neither.) Ctrl-C closes the bank, and with it the

@@ -16,21 +16,21 @@ use rand::{RngExt, SeedableRng, TryRng};
 const ABOUT: &str = "\
 A bank: its customers wait in line for a teller, who is a permit of a semaphore.
 
-Customers come in at the same moment, each in a task of its own. Never are more
-served at once than there are tellers, and they are served strictly in the order
-in which they came. A log tells the story, and then a timeline shows it. The log
-is in that order, too: its lines never interleave. The Python program after
-which this was made does neither.
+Customers come in at the same moment, or spread out by --arrivals, each in a
+task of its own. Never are more served at once than there are tellers, and they
+are served strictly in the order in which they came. A log tells the story, and
+then a timeline shows it. The log is in that order, too: its lines never
+interleave. The Python program after which this was made does neither.
 
 Ctrl-C closes the bank: those being served finish, those waiting leave.
 A second Ctrl-C ends the program at once.
 
 With --live, a screen shows the day as it happens, and keys run the bank:
-  +  one more teller              c  closes the bank, as above
-  -  one teller less: if all      q  or Ctrl-C: ends the day at once, and
-     serve, the next to be           everyone leaves
-     done goes
-After that, the timeline follows as usual.";
+  +  one more teller
+  -  one less: if all of them serve, the one who is done first goes then
+  c  closes the bank, as above
+  q  or Ctrl-C: ends the day at once, and everyone leaves
+The timeline follows when the day is over.";
 
 const EXAMPLES: &str = "\
 Examples, each after `cargo run --example bank --`:
@@ -63,7 +63,7 @@ pub(crate) struct Options {
     #[arg(value_parser = |text: &str| number(text, 0..=100_000_u32), allow_hyphen_values = true)]
     pub(crate) customers: u32,
 
-    /// Within what time they come in, evenly spread [default: 0s; 20s with --live]
+    /// Over what time they come in, evenly [default: 0s; 20s with --live]
     #[arg(long, value_name = "DURATION", default_value = "0s", hide_default_value = true)]
     #[arg(default_value_if("live", "true", "20s"))]
     #[arg(value_parser = duration, allow_hyphen_values = true)]
@@ -84,7 +84,7 @@ pub(crate) struct Options {
     #[arg(value_parser = |text: &str| number(text, 0..=u64::MAX), allow_hyphen_values = true)]
     pub(crate) seed: u64,
 
-    /// Shows the day on a screen, as it happens; without a terminal, the log tells it
+    /// Shows the day on a screen as it happens, if there is a terminal
     #[arg(long)]
     pub(crate) live: bool,
 

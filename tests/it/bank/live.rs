@@ -47,6 +47,8 @@ impl Live {
         let bank = Command::new(example("bank"))
             .args(options.split(' '))
             .env_remove("NO_COLOR")
+            .env_remove("CLICOLOR")
+            .env_remove("CLICOLOR_FORCE")
             .env("TERM", "xterm-256color")
             .envs(variables.iter().copied())
             .stdin(side())
