@@ -84,7 +84,7 @@ async fn without_a_terminal_the_log_tells_what_the_screen_would_show() {
     let output = run("bank", options.split(' ').chain(QUICK)).await;
     assert_eq!(
         text(&output.stderr),
-        "The live screen needs a terminal for input and output: the log tells the day instead.\n"
+        "--live needs a terminal for input and output, and not a dumb one: the log tells the day instead.\n"
     );
     let story = Story::read(text(&output.stdout), output.status.code());
     story.check(2, 3);

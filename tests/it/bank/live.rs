@@ -62,7 +62,8 @@ impl Live {
 
     /// Waits until the screen shows all of this, and returns it.
     fn until(&mut self, parts: &[&str]) -> String {
-        let mut bytes = [0; 4096];
+        // A few at a time: what a screen shows for a moment only is seen, too.
+        let mut bytes = [0; 32];
         loop {
             let shown = self.screen.screen().contents();
             if parts.iter().all(|part| shown.contains(part)) {
@@ -128,16 +129,14 @@ fn keys_run_the_bank() {
 /// A teller who is to go serves its customer to the end, and nobody after that.
 #[test]
 fn a_debt_is_paid_by_whoever_is_done() {
-    let mut live = Live::start(
-        "--live --tellers 2 --customers 9 --arrivals 0s --min-service 2s --max-service 2s",
-        &[],
-    );
-    live.until(&["2 at tellers", "7 waiting"]);
+    let options =
+        "--live --tellers 2 --customers 1000 --arrivals 0s --min-service 300ms --max-service 400ms";
+    let mut live = Live::start(options, &[]);
+    live.until(&["2 at tellers"]);
     live.press("--");
-    live.until(&["2 at tellers", "limit 0   available 0   debt 2"]);
-    live.until(&["2 served", "0 at tellers", "7 waiting", "there is none", "debt 0"]);
+    live.until(&["0 at tellers", "there is none", "limit 0   available 0   debt 0"]);
     live.press("+");
-    live.until(&["1 at tellers", "6 waiting", "limit 1   available 0   debt 0"]);
+    live.until(&["1 at tellers", "limit 1   available 0   debt 0"]);
     live.press("\x03");
     let after = live.ends(130);
     assert!(after.contains("left unserved"), "{after}");
@@ -199,6 +198,6 @@ fn a_dumb_terminal_gets_the_log() {
         "--live --customers 3 --arrivals 0s --min-service 10ms --max-service 20ms --no-chart";
     let mut live = Live::start(options, &[("TERM", "dumb")]);
     let shown = live.until(&["Seed:"]);
-    assert!(shown.starts_with("The live screen needs a terminal"), "{shown}");
+    assert!(shown.starts_with("--live needs a terminal"), "{shown}");
     assert!(shown.contains("Customer 3 is done being served."), "{shown}");
 }
