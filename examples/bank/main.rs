@@ -68,7 +68,8 @@ async fn run(options: &Options) -> io::Result<ExitCode> {
     let live = options.live && live::is_possible();
     if options.live && !live {
         eprintln!(
-            "--live needs a terminal for input and output, and not a dumb one: the log tells the day instead."
+            "--live needs a terminal for input and output, and not a dumb one: \
+             the log tells the day instead."
         );
     }
     let bank = Arc::new(Bank::new(options, !live));

@@ -197,7 +197,8 @@ impl Screen<'_> {
         let day = self.day;
         let count = day.waiting.len();
         if count == 0 {
-            let what = if day.closed { "nobody may wait any more" } else { "nobody waits" };
+            let what =
+                if day.closed { "nobody waits: the bank has closed" } else { "nobody waits" };
             self.grid.put(list.top, self.left, what, FAINT);
             return;
         }

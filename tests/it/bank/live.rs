@@ -169,7 +169,7 @@ fn the_screen_follows_the_size_of_the_terminal() {
     live.screen.screen_mut().set_size(16, 60);
     let size = Winsize { ws_row: 16, ws_col: 60, ws_xpixel: 0, ws_ypixel: 0 };
     rustix::termios::tcsetwinsize(&live.terminal, size).expect("it has any size");
-    let shown = live.until(&["customer 1", "debt 0\n"]);
+    let shown = live.until(&["customer 1", "debt 0\n", "q end the day"]);
     let last = shown.lines().last().expect("there are keys");
     assert!(last.contains("+ one teller more") && shown.lines().count() == 16, "{shown}");
     live.press("q");
