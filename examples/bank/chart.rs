@@ -3,35 +3,14 @@
 use std::io;
 use std::time::Duration;
 
-use anstyle::{AnsiColor, Color, Style};
-
-use crate::axis;
-use crate::day::{Day, Visit};
+use super::axis;
+use super::day::{Day, State, Visit};
+use super::fill::{LEFT, SERVED, WAITING};
 
 /// More rows than this are an excerpt: the chart should fit on a screen.
 const ROWS: usize = 40;
 /// The numbers of the customers, under their heading.
 const LABELS: usize = "Customer".len();
-
-/// What a part of a row is filled with: told apart by the character, and by colour where there is
-/// some.
-struct Fill {
-    character: char,
-    color: AnsiColor,
-    meaning: &'static str,
-}
-
-const WAITING: Fill = Fill { character: '·', color: AnsiColor::Yellow, meaning: "waiting" };
-const SERVED: Fill = Fill { character: '█', color: AnsiColor::Green, meaning: "being served" };
-const LEFT: Fill = Fill { character: 'x', color: AnsiColor::Red, meaning: "left unserved" };
-
-impl Fill {
-    fn cells(&self, count: usize) -> String {
-        let style = Style::new().fg_color(Some(Color::Ansi(self.color)));
-        let cells = self.character.to_string().repeat(count);
-        format!("{style}{cells}{style:#}")
-    }
-}
 
 /// The columns to draw on: those of the terminal, or 80 where there is none.
 pub(crate) fn columns() -> usize {
@@ -44,7 +23,7 @@ pub(crate) fn columns() -> usize {
 /// Draws a row per customer, an axis and a legend, with colours.
 pub(crate) fn draw(day: &Day, columns: usize) -> String {
     // Next to the labels, a frame of " │". Narrower than ten cells, it would show nothing.
-    let time = Scale { length: day.length(), cells: columns.saturating_sub(LABELS + 2).max(10) };
+    let time = Scale { length: day.now, cells: columns.saturating_sub(LABELS + 2).max(10) };
     let visits = day.excerpt(ROWS);
 
     let mut text = format!("{:>LABELS$}\n", "Customer");
@@ -61,12 +40,18 @@ pub(crate) fn draw(day: &Day, columns: usize) -> String {
 }
 
 fn row(visit: &Visit, time: &Scale) -> String {
-    let came = time.cell(visit.came);
+    let [came, called, gone] =
+        [visit.came, visit.waited_until(time.length), visit.gone(time.length)]
+            .map(|moment| time.cell(moment));
     // However short, the end of the waiting has a cell: a service, or the mark of having left.
-    let called = time.cell(visit.called).min(time.cells - 1);
-    let gone = time.cell(visit.gone).max(called + 1);
-    let end = if visit.service.is_some() { SERVED } else { LEFT };
-    " ".repeat(came) + &WAITING.cells(called.saturating_sub(came)) + &end.cells(gone - called)
+    let called = called.min(time.cells - 1);
+    let gone = gone.max(called + 1);
+    let end = if let State::Left { .. } = visit.state {
+        SERVED.cells(gone - called - 1) + &LEFT.cells(1)
+    } else {
+        SERVED.cells(gone - called)
+    };
+    " ".repeat(came) + &WAITING.cells(called.saturating_sub(came)) + &end
 }
 
 /// The axis, and under it the labels of those ticks for which there is room.
@@ -86,8 +71,7 @@ fn axis(time: &Scale) -> String {
 }
 
 fn legend(day: &Day) -> String {
-    let (_, left) = day.served_and_left();
-    let fills = if left == 0 { &[WAITING, SERVED][..] } else { &[WAITING, SERVED, LEFT] };
+    let fills = if day.left == 0 { &[WAITING, SERVED][..] } else { &[WAITING, SERVED, LEFT] };
     let entries = fills.iter().map(|fill| format!("  {} {}", fill.cells(3), fill.meaning));
     format!("{:LABELS$}{}\n", "", entries.collect::<String>())
 }

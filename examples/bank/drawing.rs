@@ -5,8 +5,8 @@ use std::time::Duration;
 use svg::Document;
 use svg::node::element::{Group, Line, Rectangle, Text, Title};
 
-use crate::axis;
-use crate::day::{Day, Visit};
+use super::axis;
+use super::day::{Day, Visit};
 
 /// More rows than this are an excerpt: they would be too thin to be told apart.
 const ROWS: usize = 250;
@@ -58,11 +58,12 @@ pub(crate) fn draw(day: &Day) -> Document {
 
 fn heading(day: &Day, plot: &Plot<'_>) -> Group {
     let mut facts = vec![format!("at most {} served at once", day.most_at_once())];
-    if let Some((mean, longest)) = day.waits() {
+    if let Some(mean) = day.mean_wait() {
+        let longest = day.longest_wait();
         facts.push(format!("waited {mean:.2?} on average, {longest:.2?} at most"));
     }
     facts.push(format!("seed {}", day.seed));
-    let mut title = format!("Tellers: {}, customers: {}", day.tellers, day.visits.len());
+    let mut title = format!("Tellers: {}, customers: {}", day.tellers(), day.visits.len());
     if plot.visits.len() < day.visits.len() {
         title += &format!(" ({} of them shown)", plot.visits.len());
     }
@@ -72,10 +73,9 @@ fn heading(day: &Day, plot: &Plot<'_>) -> Group {
 }
 
 fn legend(day: &Day) -> Group {
-    let (_, left) = day.served_and_left();
     let entries =
         [(WAITING, "waiting"), (SERVED, "being served"), (LEFT_UNSERVED, "left unserved")];
-    let shown = if left == 0 { 2 } else { 3 };
+    let shown = if day.left == 0 { 2 } else { 3 };
     let mut group = Group::new();
     for ((color, meaning), x) in entries.into_iter().zip([0.0, 110.0, 250.0]).take(shown) {
         group = group.add(rectangle(LEFT + x, 76.0, 14.0, 14.0, color)).add(text(
@@ -102,7 +102,7 @@ impl<'a> Plot<'a> {
         Self {
             visits: day.excerpt(ROWS),
             customers,
-            length: day.length().max(Duration::from_nanos(1)),
+            length: day.now.max(Duration::from_nanos(1)),
             height: (customers * ROW_HEIGHT).min(PLOT_HEIGHT),
         }
     }
@@ -121,13 +121,15 @@ impl<'a> Plot<'a> {
         // Thin rows have no gap: they are read as one shape.
         let height = if space < 6.0 { space } else { space - 4.0 };
         let y = TOP + space * number as f64 + (space - height) / 2.0;
-        let [came, called, gone] = [visit.came, visit.called, visit.gone].map(|time| self.x(time));
+        let [came, called, gone] =
+            [visit.came, visit.waited_until(self.length), visit.gone(self.length)]
+                .map(|moment| self.x(moment));
 
         let Visit { customer, .. } = visit;
-        let waited = format!("Customer {customer}: waited {:.3?}", visit.waited());
-        let (tip, width, color) = match visit.service {
+        let waited = format!("Customer {customer}: waited {:.3?}", visit.waited(self.length));
+        let (tip, width, color) = match visit.service() {
             Some(service) => (format!("{waited}, service of {service:.3?}"), gone - called, SERVED),
-            None => (format!("{waited}, left unserved"), 4.0, LEFT_UNSERVED),
+            None => (format!("{waited}, left unserved"), 4.0_f64.max(gone - called), LEFT_UNSERVED),
         };
         Group::new()
             .add(Title::new(tip))

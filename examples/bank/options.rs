@@ -3,7 +3,6 @@
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
-use std::iter;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process;
@@ -17,19 +16,27 @@ use rand::{RngExt, SeedableRng, TryRng};
 const ABOUT: &str = "\
 A bank: its customers wait in line for a teller, who is a permit of a semaphore.
 
-Customers come in at the same moment, each in a task of its own. Never are more
-served at once than there are tellers, and they are served strictly in the order
-in which they came. A log tells the story, and then a timeline shows it. The log
-is in that order, too: its lines never interleave. The Python program after
-which this was made does neither.
+Customers come in at the same moment, or spread out by --arrivals, each in a
+task of its own. Never are more served at once than there are tellers, and they
+are served strictly in the order in which they came. A log tells the story, and
+then a timeline shows it. The log is in that order, too: its lines never
+interleave. The Python program after which this was made does neither.
 
 Ctrl-C closes the bank: those being served finish, those waiting leave.
-A second Ctrl-C ends the program at once.";
+A second Ctrl-C ends the program at once.
+
+With --live, a screen shows the day as it happens, and keys run the bank:
+  +  one more teller
+  -  one less: if all of them serve, the one who is done first goes then
+  c  closes the bank, as above
+  q  or Ctrl-C: ends the day at once, and everyone leaves
+The timeline follows when the day is over.";
 
 const EXAMPLES: &str = "\
 Examples, each after `cargo run --example bank --`:
   (nothing)                           The story: 2 tellers, 5 customers
   --tellers 3 --customers 12          A bigger bank
+  --live                              The day on a screen, with keys
   --seed 7 --svg bank.svg             The same times again, drawn to a file
   --tellers 10 --customers 1000 --min-service 2ms --max-service 9ms
 
@@ -37,7 +44,7 @@ Exit codes:
     0  All customers have been served
     1  The output could not be written
     2  Bad input: one sentence says what, and nothing has started
-  130  Ctrl-C closed the bank
+  130  The bank was closed before the end of the day, by Ctrl-C or a key
   141  Nobody reads the output any more, as in `... | head -1`";
 
 /// What the command line asks for.
@@ -50,10 +57,17 @@ pub(crate) struct Options {
     #[arg(value_parser = |text: &str| number(text, 1..=u16::MAX), allow_hyphen_values = true)]
     pub(crate) tellers: u16,
 
-    /// How many customers come in
-    #[arg(long, value_name = "NUMBER", default_value_t = 5)]
+    /// How many customers come in [default: 5; 40 with --live]
+    #[arg(long, value_name = "NUMBER", default_value_t = 5, hide_default_value = true)]
+    #[arg(default_value_if("live", "true", "40"))]
     #[arg(value_parser = |text: &str| number(text, 0..=100_000_u32), allow_hyphen_values = true)]
     pub(crate) customers: u32,
+
+    /// Over what time they come in, evenly [default: 0s; 20s with --live]
+    #[arg(long, value_name = "DURATION", default_value = "0s", hide_default_value = true)]
+    #[arg(default_value_if("live", "true", "20s"))]
+    #[arg(value_parser = duration, allow_hyphen_values = true)]
+    arrivals: Duration,
 
     /// The shortest time that a service takes: 300ms, 2s
     #[arg(long, value_name = "DURATION", default_value = "1s")]
@@ -69,6 +83,10 @@ pub(crate) struct Options {
     #[arg(long, value_name = "NUMBER", default_value_t = random_seed(), hide_default_value = true)]
     #[arg(value_parser = |text: &str| number(text, 0..=u64::MAX), allow_hyphen_values = true)]
     pub(crate) seed: u64,
+
+    /// Shows the day on a screen as it happens, if there is a terminal
+    #[arg(long)]
+    pub(crate) live: bool,
 
     /// Draws the timeline to an SVG file, too
     #[arg(long, value_name = "FILE")]
@@ -110,14 +128,26 @@ impl Options {
         Ok(options)
     }
 
-    /// How long each customer's service takes, customer 1 first.
+    /// All who are to come in, in this order.
     ///
     /// The generator is one of those whose numbers rand promises never to change; those that it
     /// calls standard may change in any release, and with them the meaning of a seed.
-    pub(crate) fn services(&self) -> impl Iterator<Item = Duration> {
+    pub(crate) fn customers(&self) -> impl Iterator<Item = Customer> {
         let mut generator = Xoshiro256PlusPlus::seed_from_u64(self.seed);
-        iter::repeat_with(move || generator.random_range(self.min_service..=self.max_service))
+        (1..=self.customers).map(move |number| Customer {
+            number,
+            comes: self.arrivals.mul_f64(f64::from(number - 1) / f64::from(self.customers)),
+            service: generator.random_range(self.min_service..=self.max_service),
+        })
     }
+}
+
+/// A customer to come.
+pub(crate) struct Customer {
+    pub(crate) number: u32,
+    /// How long after the first one.
+    pub(crate) comes: Duration,
+    pub(crate) service: Duration,
 }
 
 /// A whole number in `range`.

@@ -1,6 +1,10 @@
 //! The example programs, run as programs: what they print, how they end, what they leave behind.
 
+#[cfg(unix)]
+mod live;
 pub(crate) mod program;
+#[allow(dead_code, reason = "the bank itself uses the rest of its files")]
+mod screen;
 mod story;
 
 use std::fs;
@@ -61,10 +65,38 @@ async fn no_chart_still_tells_the_numbers() {
 }
 
 #[tokio::test]
+async fn customers_may_come_one_after_the_other() {
+    let options = "--arrivals 50ms --customers 20 --tellers 20 --min-service 10s --max-service 10s";
+    let mut bank = start("bank", options.split(' '));
+    let mut output = output_of(&mut bank);
+    let log = lines_until(&mut output, "Customer 20 is being served").await;
+    let came: Vec<_> =
+        log.lines().filter(|line| line.ends_with("is waiting for a teller.")).collect();
+    assert_eq!(came.len(), 20);
+    for (line, customer) in came.into_iter().zip(1..) {
+        assert!(line.contains(&format!("Customer {customer} is")), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn without_a_terminal_the_log_tells_what_the_screen_would_show() {
+    let options = "--live --customers 3 --arrivals 10ms";
+    let output = run("bank", options.split(' ').chain(QUICK)).await;
+    assert_eq!(
+        text(&output.stderr),
+        "--live needs a terminal for input and output, and not a dumb one: the log tells the day instead.\n"
+    );
+    let story = Story::read(text(&output.stdout), output.status.code());
+    story.check(2, 3);
+    assert_eq!(story.code, Some(0));
+}
+
+#[tokio::test]
 async fn help_tells_of_every_option() {
     let output = run("bank", ["--help"]).await;
     let help = text(&output.stdout);
-    let options = "tellers customers min-service max-service seed svg no-chart help version";
+    let options =
+        "tellers customers arrivals min-service max-service seed live svg no-chart help version";
     for option in options.split(' ') {
         assert!(help.contains(&format!("--{option}")), "no --{option} in:\n{help}");
     }
@@ -102,6 +134,7 @@ async fn bad_input_is_one_sentence_before_anything_starts() {
             "--min-service -1s",
             "invalid value '-1s' for '--min-service <DURATION>': not a number with",
         ),
+        ("--arrivals=soon", "invalid value 'soon' for '--arrivals <DURATION>'"),
         ("--max-service=3", "for '--max-service <DURATION>': not a number with a unit, such as"),
         ("--min-service=soon", "invalid value 'soon' for '--min-service <DURATION>'"),
         ("--seed=x", "invalid value 'x' for '--seed <NUMBER>': not a whole number"),

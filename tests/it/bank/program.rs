@@ -21,7 +21,7 @@ pub(super) fn scratch(name: &str) -> PathBuf {
 }
 
 /// The path of an example, which cargo builds next to the directory of this test's executable.
-fn example(name: &str) -> PathBuf {
+pub(super) fn example(name: &str) -> PathBuf {
     let test = env::current_exe().expect("this test has a path");
     let profile = test.ancestors().nth(2).expect("this test is in target/<profile>/deps");
     let path = profile.join("examples").join(name).with_extension(env::consts::EXE_EXTENSION);
