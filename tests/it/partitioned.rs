@@ -193,6 +193,30 @@ fn wakers_and_functions_run_outside_of_the_lock() {
     assert!(pool.is_empty());
 }
 
+/// A poll clones the waker before it asks, and does not need the clone if it is granted.
+#[test]
+fn a_waker_that_panics_when_it_is_dropped_loses_nothing() {
+    let pool = PartitionedSemaphore::new(1);
+    let waker = Hooked::new();
+    let bad = || waker.on_drop(|| panic!("a bad waker"));
+    let panics = |future: &mut PartitionedAcquire<_>| panic_of(|| poll(future, &waker.waker()));
+    let mut first = pool.acquire("a");
+    bad();
+    assert_eq!(panics(&mut first), "a bad waker");
+    let Poll::Ready(Ok(held)) = poll(&mut first, Waker::noop()) else { panic!("granted") };
+
+    let mut second = pool.acquire("a");
+    assert!(poll(&mut second, &waker.waker()).is_pending());
+    waker.no_more_hooks();
+    drop(held);
+    bad();
+    assert_eq!(panics(&mut second), "a bad waker");
+    assert_eq!(pool.status().outstanding, 1, "it was granted");
+    drop(second);
+    assert_eq!(pool.status().available, 1);
+    assert!(pool.is_empty());
+}
+
 /// The turns, as the docs tell them.
 #[derive(Default)]
 struct Model {
