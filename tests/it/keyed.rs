@@ -1,8 +1,9 @@
 //! `KeyedSemaphore` has one semaphore for each key that is in use, and none for others.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher, RandomState};
+use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
 use std::task::{Poll, Waker};
@@ -401,6 +402,25 @@ fn a_waker_that_panics_does_not_keep_others_from_being_closed() {
     for waiter in &mut others {
         assert!(served(waiter).unwrap_err().is_closed());
     }
+}
+
+/// Closing may be what uses a key last: whom it wakes may give it up at once.
+#[test]
+fn a_key_whose_drop_panics_does_not_keep_others_from_being_closed() {
+    let keys = KeyedSemaphore::new(0);
+    let wakers: Vec<_> = (0..9)
+        .map(|key| {
+            let future = Rc::new(RefCell::new(keys.acquire(Key(key))));
+            let waker = Hooked::new();
+            assert!(poll(&mut *future.borrow_mut(), &waker.waker()).is_pending());
+            waker.on_wake(move || drop(future));
+            waker
+        })
+        .collect();
+    BAD.set(Bad::Drop);
+    assert_eq!(panic_of(|| keys.close()), "a bad key");
+    assert!(wakers.iter().all(|waker| waker.wakes() == 1));
+    assert!(keys.is_empty());
 }
 
 /// The order within each of many keys, against a queue.
