@@ -423,6 +423,26 @@ fn a_key_whose_drop_panics_does_not_keep_others_from_being_closed() {
     assert!(keys.is_empty());
 }
 
+/// A key is compared while its entry is made, too: if another with the same hash is there.
+#[test]
+fn a_comparison_that_panics_while_an_entry_is_made_loses_nothing() {
+    let keys = KeyedSemaphore::with_and_hasher(
+        |_: &Key| {
+            BAD.set(Bad::Eq);
+            1
+        },
+        BuildHasherDefault::<Same>::default(),
+    );
+    let one = keys.try_acquire(Key(1)).unwrap();
+    assert_eq!(panic_of(|| keys.try_acquire(Key(2))), "a bad key");
+    assert_eq!((keys.len(), keys.iter().count()), (1, 1));
+    BAD.set(Bad::Nothing);
+    assert!(keys.try_acquire(Key(1)).is_err());
+    drop(one);
+    assert!(keys.is_empty() && keys.iter().count() == 0);
+    drop(keys.try_acquire(Key(2)).unwrap());
+}
+
 /// The order within each of many keys, against a queue.
 #[test]
 fn within_a_key_it_is_first_in_first_out() {
