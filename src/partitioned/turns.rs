@@ -8,6 +8,8 @@
 //! - A request that is next waits until all its permits are free, and nobody is served before it. So a large request cannot
 //!   starve.
 //! - A key that is at its ceiling is not in the ring, and keeps nobody waiting.
+//! - What was saved for a request that is given up goes with it. Otherwise, a key could ask for much, give that up, and have the
+//!   small requests behind it served in one turn.
 //!
 //! All this is plain data behind the lock of the pool: it runs no code of users.
 
@@ -86,6 +88,13 @@ impl Account {
 
     fn is_below_ceiling_with(&self, permits: u32) -> bool {
         self.totals.held + permits as usize <= self.terms.ceiling
+    }
+
+    /// Another request may have become the first: lowers the deficit to what it could be if that had been the first before.
+    fn save_for_first(&mut self) {
+        let below = u64::from(self.need().unwrap_or(0)).saturating_sub(1);
+        let turn = if self.has_turn { u64::from(self.terms.weight) } else { 0 };
+        self.deficit = self.deficit.min(below + turn);
     }
 
     /// How many more rounds must pass before its first request is covered.
@@ -194,6 +203,7 @@ impl Turns {
         let account = self.accounts.get_mut(&id)?;
         let waiter = account.line.remove(&ticket)?;
         account.totals.queued -= permits as usize;
+        account.save_for_first();
         self.queued -= permits as usize;
         self.settle(id);
         self.serve(woken);

@@ -217,6 +217,23 @@ fn a_waker_that_panics_when_it_is_dropped_loses_nothing() {
     assert!(pool.is_empty());
 }
 
+/// Whoever gives up a large request has no claim to what it would have got.
+#[test]
+fn what_was_saved_for_a_request_goes_with_it() {
+    let pool = PartitionedSemaphore::new(4);
+    let mut held: Vec<_> = (0..4).map(|_| pool.try_acquire("holder").unwrap()).collect();
+    let all = wait(pool.acquire_many("a", 4));
+    let mut crowd: VecDeque<_> = (0..4).map(|_| wait(pool.acquire("a"))).collect();
+    let mut one = wait(pool.acquire("b"));
+    drop(all);
+    drop(held.pop());
+    held.push(served(&mut crowd.pop_front().unwrap()).unwrap());
+    // That was the turn of `a`.
+    drop(held.swap_remove(0));
+    drop(served(&mut one).unwrap());
+    assert!(crowd[0].is_woken() && !crowd[1].is_woken());
+}
+
 /// The turns, as the docs tell them.
 #[derive(Default)]
 struct Model {
@@ -255,6 +272,15 @@ impl Model {
     fn take(&mut self, key: u32, n: u32) {
         self.free -= n;
         self.key(key).held += n;
+    }
+
+    /// What it has saved is what it would have if it had waited for its new first request only.
+    fn leave(&mut self, key: u32, request: usize) {
+        let state = self.key(key);
+        state.line.retain(|(other, _)| *other != request);
+        let need = state.line.front().map_or(1, |(_, n)| *n);
+        let turn = if state.has_turn { weight(key) } else { 0 };
+        state.deficit = state.deficit.min(need - 1 + turn);
     }
 
     fn enter(&mut self, key: u32) {
@@ -361,7 +387,7 @@ fn random_programs_do_what_the_model_says() {
                     let requests: Vec<_> = waiting.keys().copied().collect();
                     let request = requests[rng.usize(..requests.len())];
                     let (key, ..) = waiting.remove(&request).unwrap();
-                    model.key(key).line.retain(|(other, _)| *other != request);
+                    model.leave(key, request);
                     model.settle(key);
                     granted = model.serve();
                 }
