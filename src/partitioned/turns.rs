@@ -145,8 +145,9 @@ impl Turns {
             .accounts
             .get(&id)
             .map_or((0, false), |account| (account.totals.held, !account.line.is_empty()));
-        let fits = held + permits as usize <= terms.ceiling && permits as usize <= self.available();
-        let takes = fits && !waits;
+        let permits_fit = permits as usize <= self.available();
+        let fits = permits_fit && held + permits as usize <= terms.ceiling;
+        let takes = fits && !(waits && permits > 0);
         if takes && permits > 0 {
             self.free -= permits as usize;
             let account = self.accounts.entry(id).or_insert_with(|| Account::new(terms));

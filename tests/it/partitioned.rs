@@ -128,6 +128,12 @@ fn nobody_overtakes_without_waiting() {
     assert_eq!(pool.status().available, 2);
     drop(pool.try_acquire_many("b", 2).unwrap());
     drop(pool.try_acquire_many("b", 0).unwrap());
+
+    // To ask for nothing overtakes nobody, whoever waits.
+    let held = pool.try_acquire_many("a", 2).unwrap();
+    let waiter = wait(pool.acquire("a"));
+    drop(pool.try_acquire_many("a", 0).unwrap());
+    drop((waiter, held));
 }
 
 #[test]
