@@ -8,6 +8,7 @@ use core::ptr;
 use core::task::{Context, Poll, ready};
 
 use crate::acquire::Acquire;
+use crate::core::budget;
 use crate::error::AcquireError;
 use crate::permit::SemaphorePermit;
 use crate::semaphore::Semaphore;
@@ -85,6 +86,10 @@ impl<'a, const N: usize> Future for AcquireAll<'a, N> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
         assert!(!this.is_done, "`AcquireAll` polled after completion");
+        // While it holds nothing: where nothing has to be waited for, attempts alone would never let others run.
+        if this.waiting.is_none() && budget::is_due() {
+            ready!(budget::poll(cx));
+        }
         for _ in 0..ROUNDS {
             let granted = match &mut this.waiting {
                 None => None,
