@@ -207,11 +207,12 @@ impl Future for MonitoredAcquire {
             if this.early.is_none() {
                 entry.is_polled(cx.waker());
                 let answer = ready!(inner.poll_as(entry, waker));
-                if is_traced {
-                    entry.answered(granted(&answer));
-                }
-                // If the subscriber panics now, the answer is here for the next poll.
+                let permits = granted(&answer);
+                // First: if the drop of a waker panics now, or the subscriber, the answer is here for the next poll.
                 this.early = Some(answer);
+                if is_traced {
+                    entry.answered(permits);
+                }
             }
             Poll::Ready(())
         };

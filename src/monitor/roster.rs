@@ -150,17 +150,15 @@ impl Entry {
         if let Some(permits) = permits {
             self.set_permits(permits);
         }
-        self.enter(if permits.is_some() { Phase::Granted } else { Phase::Refused });
+        drop(self.enter(if permits.is_some() { Phase::Granted } else { Phase::Refused }));
     }
 
-    /// It comes into another phase now.
-    pub(super) fn enter(&self, phase: Phase) {
-        let _unused = {
-            let mut progress = lock(&self.progress);
-            progress.phase = phase;
-            progress.since = Instant::now();
-            progress.waker.take()
-        };
+    /// It comes into another phase now. Returns the waker that it does not need there, as its drop is user code.
+    pub(super) fn enter(&self, phase: Phase) -> Option<Waker> {
+        let mut progress = lock(&self.progress);
+        progress.phase = phase;
+        progress.since = Instant::now();
+        progress.waker.take()
     }
 }
 
@@ -296,9 +294,9 @@ impl Registered {
 
     /// The request returns.
     pub(super) fn ends(&self, end: End) {
-        if end != End::Granted {
-            self.entry.enter(Phase::Over);
-        }
+        // First: if the recorder panics, what is dropped then does not count as cancelled, too. The waker is dropped after it.
+        let _unused =
+            self.entry.enter(if end == End::Granted { Phase::Holds } else { Phase::Over });
         self.roster.ends(end, Some(self.entry.asked.elapsed()));
     }
 
