@@ -305,9 +305,13 @@ impl Registered {
         self.roster.resource.returned()
     }
 
-    /// Another entry of the same semaphore, for a part of the permits.
+    /// Another entry of the same semaphore, for a part of the permits, which are held as long as the others.
     pub(super) fn split(&self, permits: usize) -> Self {
-        self.roster.add(self.entry.site, self.entry.label(), permits, Phase::Holds, &Op::none())
+        let (site, label) = (self.entry.site, self.entry.label());
+        let part = self.roster.add(site, label, permits, Phase::Holds, &Op::none());
+        let since = lock(&self.entry.progress).since;
+        lock(&part.entry.progress).since = since;
+        part
     }
 }
 

@@ -217,6 +217,21 @@ fn guards_are_split_and_merged() {
     assert_eq!(all.semaphore().available_permits(), 0);
 }
 
+/// They have been held since the guard was made that was split.
+#[test]
+fn a_part_is_held_as_long_as_the_whole() {
+    let monitored = monitored(2);
+    let mut all = monitored.try_acquire_many(2).unwrap();
+    let since = Instant::now();
+    while since.elapsed() < Duration::from_millis(2) {
+        thread::yield_now();
+    }
+    let part = all.split(1).unwrap();
+    drop(all);
+    assert!(monitored.report().holders[0].age >= Duration::from_millis(2));
+    drop(part);
+}
+
 #[test]
 fn blocking_is_noted_too() {
     let monitored = monitored(1);
