@@ -470,3 +470,32 @@ fn within_a_key_it_is_first_in_first_out() {
     }
     assert!(keys.is_empty());
 }
+
+thread_local! {
+    static ATTIC: RefCell<Option<KeyedPermit<u32>>> = const { RefCell::new(None) };
+}
+
+/// The map has thread-locals of its own, which are gone when this permit is dropped.
+#[test]
+fn a_permit_may_be_in_a_thread_local() {
+    let keys = KeyedSemaphore::new(1);
+    thread::scope(|scope| {
+        let here = scope.spawn(|| ATTIC.set(Some(keys.try_acquire(1).unwrap())));
+        let permit = keys.try_acquire(2).unwrap();
+        let from_elsewhere = scope.spawn(|| ATTIC.set(Some(permit)));
+        let after_a_drop = scope.spawn(|| {
+            ATTIC.set(None);
+            drop(keys.try_acquire(3).unwrap());
+            ATTIC.set(Some(keys.try_acquire(3).unwrap()));
+        });
+        for thread in [here, from_elsewhere, after_a_drop] {
+            thread.join().unwrap();
+        }
+    });
+    assert!(keys.is_empty() && keys.iter().count() == 0);
+    // They come back, each with its limit.
+    let again = [1, 2, 3].map(|key| keys.try_acquire(key).unwrap());
+    assert!((1..=3).all(|key| keys.try_acquire(key).is_err()));
+    drop(again);
+    assert!(keys.is_empty());
+}
