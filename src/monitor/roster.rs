@@ -129,8 +129,8 @@ impl Entry {
         };
     }
 
-    /// What it was answered, if it has left the line.
-    pub(super) fn answer(&self) -> Phase {
+    /// What it was answered, if it was woken. It cannot tell a grant from a refusal if the semaphore was closed in between.
+    fn answer(&self) -> Phase {
         if self.semaphore.is_closed() { Phase::Refused } else { Phase::Granted }
     }
 

@@ -321,6 +321,39 @@ async fn a_yield_is_no_grant() {
     assert_eq!(numbers(&monitored), (0, 0, 1));
 }
 
+/// It is kept for the task, which has to yield first, whether the semaphore is open or not.
+#[cfg(feature = "tokio")]
+#[tokio::test]
+async fn closing_takes_no_grant_back() {
+    use std::future::{Future, poll_fn};
+    use std::pin::pin;
+    use std::task::Poll;
+
+    let other = Semaphore::new(1);
+    poll_fn(|cx| {
+        while let Poll::Ready(progress) = tokio::task::coop::poll_proceed(cx) {
+            progress.made_progress();
+        }
+        // Every 32nd asks the budget.
+        let (monitored, mut granted) = loop {
+            let monitored = monitored(1);
+            let mut future = Box::pin(monitored.acquire());
+            if future.as_mut().poll(cx).is_pending() {
+                break (monitored, future);
+            }
+        };
+        assert_eq!(numbers(&monitored), (0, 0, 1));
+        monitored.close();
+        for _ in 1..32 {
+            assert!(pin!(other.acquire()).poll(cx).is_ready());
+        }
+        assert!(granted.as_mut().poll(cx).is_pending());
+        assert_eq!(numbers(&monitored), (0, 0, 1));
+        Poll::Ready(())
+    })
+    .await;
+}
+
 #[test]
 fn it_runs_a_future_under_permits() {
     let monitored = monitored(2);
