@@ -8,6 +8,7 @@ use core::ptr;
 use core::task::{Context, Poll, ready};
 
 use crate::acquire::Acquire;
+use crate::core::budget;
 use crate::error::AcquireError;
 use crate::permit::SemaphorePermit;
 use crate::semaphore::Semaphore;
@@ -85,6 +86,10 @@ impl<'a, const N: usize> Future for AcquireAll<'a, N> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
         assert!(!this.is_done, "`AcquireAll` polled after completion");
+        // While it holds nothing: where nothing has to be waited for, attempts alone would never let others run.
+        if this.waiting.is_none() && budget::is_due() {
+            ready!(budget::poll(cx));
+        }
         for _ in 0..ROUNDS {
             let granted = match &mut this.waiting {
                 None => None,
@@ -177,21 +182,19 @@ impl Semaphore {
     /// ```
     #[track_caller]
     pub fn acquire_all<const N: usize>(semaphores: [(&Self, u32); N]) -> AcquireAll<'_, N> {
-        let together = |index: usize| {
-            let (semaphore, _) = semaphores[index];
-            let same = |(other, _): &&(&Self, u32)| ptr::eq(*other, semaphore);
-            if semaphores[..index].iter().any(|other| same(&other)) {
-                return None;
-            }
-            let mut numbers = semaphores.iter().filter(same).map(|(_, permits)| *permits);
-            let sum = numbers.try_fold(0, u32::checked_add);
-            let fits = sum.filter(|sum| *sum as usize <= Self::MAX_PERMITS);
-            assert!(fits.is_some(), "number of permits of one semaphore overflowed");
-            sum
+        let is_same = |one: usize, other: usize| ptr::eq(semaphores[one].0, semaphores[other].0);
+        let sum = |index: usize| {
+            let mut same = (0..N).filter(|other| is_same(index, *other));
+            let sum = same.try_fold(0, |sum: u32, other| sum.checked_add(semaphores[other].1));
+            sum.filter(|sum| *sum as usize <= Self::MAX_PERMITS)
         };
+        let fits = (0..N).all(|index| sum(index).is_some());
+        assert!(fits, "number of permits of one semaphore overflowed");
         let wanted = array::from_fn(|index| {
             let (semaphore, permits) = semaphores[index];
-            Wanted { semaphore, permits, together: together(index) }
+            let is_first = !(0..index).any(|before| is_same(index, before));
+            let together = if is_first { sum(index) } else { None };
+            Wanted { semaphore, permits, together }
         });
         AcquireAll { wanted, waiting: None, is_done: false }
     }

@@ -10,7 +10,8 @@
 //!   entry of the replaced bucket has both the key and users. One without users gets none again, so it does not matter
 //!   that it may lose them between the look and the swap, or that it is still there.
 //! - *An entry removes itself, and no other.* The drop of the last user takes the entry out of its bucket by its address.
-//!   That belongs to no other entry, since the allocation exists until the drop is over.
+//!   That belongs to no other entry, since the allocation exists until the drop is over. (If a thread is so far in its end that
+//!   it cannot use the map, the entry stays there, over.)
 //!
 //! The map knows hashes and pointers. So no user code runs inside it but for `Eq`, which runs while nothing is locked and
 //! nothing was allocated: `Hash` runs once before each call, and keys and values are dropped outside, by their last user.
@@ -18,16 +19,33 @@
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::borrow::Borrow;
+use core::cell::Cell;
 use core::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher};
 use core::ptr;
 
-use papaya::{Compute, HashMap, Operation, ResizeMode};
+use papaya::{Compute, HashMap, HashMapRef, LocalGuard, Operation, ResizeMode};
+
+std::thread_local! {
+    /// Whether what is local to this thread is being dropped, so that the map cannot be used any more.
+    static IS_ENDING: Cell<bool> = const { Cell::new(false) };
+    static END: End = const { End };
+}
+
+struct End;
+
+impl Drop for End {
+    fn drop(&mut self) {
+        IS_ENDING.set(true);
+    }
+}
 
 /// The entries that are in use.
 pub(crate) struct Registry<K, V, S> {
     buckets: HashMap<u64, Bucket<Entry<K, V, S>>, BuildHasherDefault<AsIs>>,
     hasher: S,
 }
+
+type Pinned<'a, E> = HashMapRef<'a, u64, Bucket<E>, BuildHasherDefault<AsIs>, LocalGuard<'a>>;
 
 /// A key, and its value. In the registry until it is dropped.
 pub(crate) struct Entry<K, V, S> {
@@ -63,9 +81,17 @@ impl<K, V, S> Registry<K, V, S> {
         Self { buckets: buckets.resize_mode(ResizeMode::Blocking).build(), hasher }
     }
 
+    /// The map, for what this thread does.
+    fn pin(&self) -> Pinned<'_, Entry<K, V, S>> {
+        let buckets = self.buckets.pin();
+        // After the thread-local of the map, which was made by this at the latest. So it is dropped before that.
+        let _ = END.try_with(|_| ());
+        buckets
+    }
+
     /// The entries that are in use. One that comes or goes meanwhile may be among them or not.
     pub(crate) fn entries(&self) -> Vec<Arc<Entry<K, V, S>>> {
-        let buckets = self.buckets.pin();
+        let buckets = self.pin();
         buckets.values().flat_map(Bucket::iter).filter_map(Weak::upgrade).collect()
     }
 }
@@ -94,7 +120,7 @@ impl<K, V, S: BuildHasher> Registry<K, V, S> {
         K: Borrow<Q>,
         Q: Eq + ?Sized,
     {
-        let buckets = self.buckets.pin();
+        let buckets = self.pin();
         search(buckets.get(&hash)?, key, passed)
     }
 
@@ -118,7 +144,7 @@ impl<K, V, S: BuildHasher> Registry<K, V, S> {
         let value = make(&key);
         // If it does not come in, its drop uses the map as well.
         let new = Arc::new(Entry { value, key, hash, registry: self.clone() });
-        let buckets = self.buckets.pin();
+        let buckets = self.pin();
         let outcome = buckets.compute(hash, |found| {
             if let Some(entry) = found.and_then(|(_, bucket)| search(bucket, &new.key, &mut passed))
             {
@@ -169,8 +195,13 @@ impl<K, V, S> Entry<K, V, S> {
 
 impl<K, V, S> Drop for Entry<K, V, S> {
     fn drop(&mut self) {
+        if IS_ENDING.get() {
+            // It was in a thread-local. That of the map may be gone, without which `pin` panics, and that would abort. So this
+            // stays where it is, without users, until its bucket is replaced for another reason.
+            return;
+        }
         let own = ptr::from_ref(self);
-        let buckets = self.registry.buckets.pin();
+        let buckets = self.registry.pin();
         buckets.compute(self.hash, |found| {
             // Another may have replaced the bucket, and left out who is over; or this never came in.
             let Some((_, bucket)) =

@@ -147,9 +147,9 @@ impl AcquireOwned {
         self.semaphore.as_ref().is_some_and(|semaphore| self.request.is_queued(&semaphore.core))
     }
 
-    /// Returns whether it was refused without a wait, and has not said so yet.
+    /// Returns whether it has all its permits, and has not returned them yet.
     #[cfg(feature = "monitor")]
-    pub(crate) const fn is_refused(&self) -> bool {
-        self.request.is_refused()
+    pub(crate) fn is_granted(&self) -> bool {
+        self.request.is_granted()
     }
 }

@@ -60,10 +60,13 @@ impl Request {
         matches!(self.stage, Stage::Over)
     }
 
-    /// Whether it was refused without a wait, and has not said so yet.
+    /// Whether it has all its permits, and has not returned them yet.
     #[cfg(feature = "monitor")]
-    pub(crate) const fn is_refused(&self) -> bool {
-        matches!(self.stage, Stage::Refused | Stage::QueueFull | Stage::Oversized)
+    pub(crate) fn is_granted(&self) -> bool {
+        match &self.place {
+            Some(place) => place.is_granted(),
+            None => self.stage == Stage::Granted,
+        }
     }
 
     /// Prints it as the future called `name`.

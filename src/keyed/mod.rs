@@ -250,7 +250,8 @@ impl<K, S> KeyedSemaphore<K, S> {
     ///
     /// # Panics
     ///
-    /// If a waker panics. Everything is closed then, and all other waiters were woken.
+    /// If a waker panics, or the drop of a key that is not in use any more. Everything is closed then, and all other waiters
+    /// were woken.
     ///
     /// # Examples
     ///
@@ -269,6 +270,8 @@ impl<K, S> KeyedSemaphore<K, S> {
             fence(SeqCst);
             for handle in self.handles() {
                 wakes.run(|| handle.semaphore().close());
+                // It may be the last to use the key, whose drop is user code.
+                wakes.run(|| drop(handle));
             }
         });
     }

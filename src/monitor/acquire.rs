@@ -48,10 +48,10 @@ impl Inner {
         }
     }
 
-    fn is_refused(&self) -> bool {
+    fn is_granted(&self) -> bool {
         match self {
-            Self::Many(future) => future.is_refused(),
-            Self::Between(future) => future.is_refused(),
+            Self::Many(future) => future.is_granted(),
+            Self::Between(future) => future.is_granted(),
         }
     }
 
@@ -60,9 +60,10 @@ impl Inner {
         let answer = self.poll(&mut Context::from_waker(waker));
         if answer.is_pending() {
             entry.is_pending(|| match self {
-                _ if self.is_refused() => Phase::Refused,
+                // A grant may come after the first look, and then wakes. A closer that is stopped may not have come here.
                 _ if self.is_queued() => Phase::Waits,
-                _ => entry.answer(),
+                _ if self.is_granted() => Phase::Granted,
+                _ => Phase::Refused,
             });
         }
         answer
@@ -207,11 +208,12 @@ impl Future for MonitoredAcquire {
             if this.early.is_none() {
                 entry.is_polled(cx.waker());
                 let answer = ready!(inner.poll_as(entry, waker));
-                if is_traced {
-                    entry.answered(granted(&answer));
-                }
-                // If the subscriber panics now, the answer is here for the next poll.
+                let permits = granted(&answer);
+                // First: if the drop of a waker panics now, or the subscriber, the answer is here for the next poll.
                 this.early = Some(answer);
+                if is_traced {
+                    entry.answered(permits);
+                }
             }
             Poll::Ready(())
         };

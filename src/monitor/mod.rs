@@ -178,6 +178,9 @@ impl Monitored {
     ///
     /// It takes the lock of the roster while it lists the requests, and that of each request for a moment. So it
     /// does not show one instant if others go on meanwhile; each request in it is as it was at some instant of the call.
+    ///
+    /// If the semaphore is closed after a grant and before the wake that tells of it, as by another waker of the same
+    /// release, that grant looks like a refusal, and is not in the report.
     #[must_use]
     pub fn report(&self) -> Report {
         Report::of(&self.roster)

@@ -25,7 +25,7 @@ pub struct MonitoredPermit {
 impl MonitoredPermit {
     pub(super) fn new(registered: Registered, permit: OwnedSemaphorePermit) -> Self {
         registered.entry().set_permits(permit.num_permits());
-        registered.entry().enter(Phase::Holds);
+        drop(registered.entry().enter(Phase::Holds));
         let returned = registered.returned();
         Self { registered, permit, returned }
     }

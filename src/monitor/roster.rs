@@ -129,8 +129,8 @@ impl Entry {
         };
     }
 
-    /// What it was answered, if it has left the line.
-    pub(super) fn answer(&self) -> Phase {
+    /// What it was answered, if it was woken. It cannot tell a grant from a refusal if the semaphore was closed in between.
+    fn answer(&self) -> Phase {
         if self.semaphore.is_closed() { Phase::Refused } else { Phase::Granted }
     }
 
@@ -150,17 +150,15 @@ impl Entry {
         if let Some(permits) = permits {
             self.set_permits(permits);
         }
-        self.enter(if permits.is_some() { Phase::Granted } else { Phase::Refused });
+        drop(self.enter(if permits.is_some() { Phase::Granted } else { Phase::Refused }));
     }
 
-    /// It comes into another phase now.
-    pub(super) fn enter(&self, phase: Phase) {
-        let _unused = {
-            let mut progress = lock(&self.progress);
-            progress.phase = phase;
-            progress.since = Instant::now();
-            progress.waker.take()
-        };
+    /// It comes into another phase now. Returns the waker that it does not need there, as its drop is user code.
+    pub(super) fn enter(&self, phase: Phase) -> Option<Waker> {
+        let mut progress = lock(&self.progress);
+        progress.phase = phase;
+        progress.since = Instant::now();
+        progress.waker.take()
     }
 }
 
@@ -296,9 +294,9 @@ impl Registered {
 
     /// The request returns.
     pub(super) fn ends(&self, end: End) {
-        if end != End::Granted {
-            self.entry.enter(Phase::Over);
-        }
+        // First: if the recorder panics, what is dropped then does not count as cancelled, too. The waker is dropped after it.
+        let _unused =
+            self.entry.enter(if end == End::Granted { Phase::Holds } else { Phase::Over });
         self.roster.ends(end, Some(self.entry.asked.elapsed()));
     }
 
@@ -307,9 +305,13 @@ impl Registered {
         self.roster.resource.returned()
     }
 
-    /// Another entry of the same semaphore, for a part of the permits.
+    /// Another entry of the same semaphore, for a part of the permits, which are held as long as the others.
     pub(super) fn split(&self, permits: usize) -> Self {
-        self.roster.add(self.entry.site, self.entry.label(), permits, Phase::Holds, &Op::none())
+        let (site, label) = (self.entry.site, self.entry.label());
+        let part = self.roster.add(site, label, permits, Phase::Holds, &Op::none());
+        let since = lock(&self.entry.progress).since;
+        lock(&part.entry.progress).since = since;
+        part
     }
 }
 

@@ -56,14 +56,16 @@ impl<K> PartitionedAcquire<K> {
         stage: &mut Stage,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Reason>> {
-        // A waker is cloned before the lock is taken, as that is user code.
+        // Wakers are user code. This one is cloned before the lock is taken. What is left of it, or of a former one, is dropped
+        // when the answer is noted.
+        let mut waker;
         let outcome = match *stage {
             Stage::New => {
                 if tenant.is_oversized(permits) && !tenant.pool.is_closed() {
                     return Poll::Ready(Err(Reason::Oversized));
                 }
-                let waker = cx.waker().clone();
-                match tenant.pool.ask(tenant.id(), tenant.terms, permits, waker) {
+                waker = cx.waker().clone();
+                match tenant.pool.ask(tenant.id(), tenant.terms, permits, &mut waker) {
                     Asked::Granted => Outcome::Granted,
                     Asked::Waits(ticket) => {
                         *stage = Stage::Waits(ticket);
@@ -72,7 +74,10 @@ impl<K> PartitionedAcquire<K> {
                     Asked::Closed => Outcome::Refused,
                 }
             }
-            Stage::Waits(ticket) => tenant.pool.look(tenant.id(), ticket, cx.waker().clone()),
+            Stage::Waits(ticket) => {
+                waker = cx.waker().clone();
+                tenant.pool.look(tenant.id(), ticket, &mut waker)
+            }
             Stage::Granted => Outcome::Granted,
         };
         match outcome {

@@ -1,6 +1,7 @@
 //! The lock around the permits, and the wakers that are woken outside of it.
 
 use alloc::vec::Vec;
+use core::mem;
 use core::task::Waker;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -49,8 +50,9 @@ impl Pool {
         }
     }
 
-    /// Asks for permits: takes them, or a place in the line of the key.
-    pub(super) fn ask(&self, id: Id, terms: Terms, permits: u32, waker: Waker) -> Asked {
+    /// Asks for permits: takes them, or a place in the line of the key. There, `waker` is exchanged with one that does
+    /// nothing.
+    pub(super) fn ask(&self, id: Id, terms: Terms, permits: u32, waker: &mut Waker) -> Asked {
         let mut turns = self.lock();
         if turns.is_closed() {
             return Asked::Closed;
@@ -59,14 +61,13 @@ impl Pool {
         if permits == 0 || turns.try_take(id, terms, permits) {
             return Asked::Granted;
         }
+        let waker = mem::replace(waker, Waker::noop().clone());
         Asked::Waits(turns.join(id, terms, permits, waker))
     }
 
-    /// What has become of a request.
-    pub(super) fn look(&self, id: Id, ticket: Ticket, mut waker: Waker) -> Outcome {
-        // The former waker is dropped outside of the lock.
-        let turns = &mut *self.lock();
-        turns.look(id, ticket, &mut waker)
+    /// What has become of a request. If it waits, `waker` is exchanged with the one that is woken.
+    pub(super) fn look(&self, id: Id, ticket: Ticket, waker: &mut Waker) -> Outcome {
+        self.lock().look(id, ticket, waker)
     }
 
     /// Gives up a request that was not answered yet.

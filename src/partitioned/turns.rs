@@ -8,6 +8,8 @@
 //! - A request that is next waits until all its permits are free, and nobody is served before it. So a large request cannot
 //!   starve.
 //! - A key that is at its ceiling is not in the ring, and keeps nobody waiting.
+//! - What was saved for a request that is given up goes with it. Otherwise, a key could ask for much, give that up, and have the
+//!   small requests behind it served in one turn.
 //!
 //! All this is plain data behind the lock of the pool: it runs no code of users.
 
@@ -88,6 +90,13 @@ impl Account {
         self.totals.held + permits as usize <= self.terms.ceiling
     }
 
+    /// Another request may have become the first: lowers the deficit to what it could be if that had been the first before.
+    fn save_for_first(&mut self) {
+        let below = u64::from(self.need().unwrap_or(0)).saturating_sub(1);
+        let turn = if self.has_turn { u64::from(self.terms.weight) } else { 0 };
+        self.deficit = self.deficit.min(below + turn);
+    }
+
     /// How many more rounds must pass before its first request is covered.
     fn rounds(&self) -> u64 {
         let missing = u64::from(self.need().unwrap_or(0)).saturating_sub(self.deficit);
@@ -136,8 +145,9 @@ impl Turns {
             .accounts
             .get(&id)
             .map_or((0, false), |account| (account.totals.held, !account.line.is_empty()));
-        let fits = held + permits as usize <= terms.ceiling && permits as usize <= self.available();
-        let takes = fits && !waits;
+        let permits_fit = permits as usize <= self.available();
+        let fits = permits_fit && held + permits as usize <= terms.ceiling;
+        let takes = fits && !(waits && permits > 0);
         if takes && permits > 0 {
             self.free -= permits as usize;
             let account = self.accounts.entry(id).or_insert_with(|| Account::new(terms));
@@ -194,6 +204,7 @@ impl Turns {
         let account = self.accounts.get_mut(&id)?;
         let waiter = account.line.remove(&ticket)?;
         account.totals.queued -= permits as usize;
+        account.save_for_first();
         self.queued -= permits as usize;
         self.settle(id);
         self.serve(woken);

@@ -65,6 +65,13 @@ fn neighbours_have_their_turn() {
     });
 }
 
+#[test]
+fn neighbours_of_one_who_takes_from_several_have_their_turn() {
+    lets_a_neighbour_in(|semaphore| async move {
+        drop(Semaphore::acquire_all([(&*semaphore, 1)]).await.unwrap());
+    });
+}
+
 /// To be refused takes no time either.
 #[test]
 fn neighbours_of_one_who_is_refused_have_their_turn() {

@@ -1,8 +1,9 @@
 //! `KeyedSemaphore` has one semaphore for each key that is in use, and none for others.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher, RandomState};
+use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
 use std::task::{Poll, Waker};
@@ -403,6 +404,45 @@ fn a_waker_that_panics_does_not_keep_others_from_being_closed() {
     }
 }
 
+/// Closing may be what uses a key last: whom it wakes may give it up at once.
+#[test]
+fn a_key_whose_drop_panics_does_not_keep_others_from_being_closed() {
+    let keys = KeyedSemaphore::new(0);
+    let wakers: Vec<_> = (0..9)
+        .map(|key| {
+            let future = Rc::new(RefCell::new(keys.acquire(Key(key))));
+            let waker = Hooked::new();
+            assert!(poll(&mut *future.borrow_mut(), &waker.waker()).is_pending());
+            waker.on_wake(move || drop(future));
+            waker
+        })
+        .collect();
+    BAD.set(Bad::Drop);
+    assert_eq!(panic_of(|| keys.close()), "a bad key");
+    assert!(wakers.iter().all(|waker| waker.wakes() == 1));
+    assert!(keys.is_empty());
+}
+
+/// A key is compared while its entry is made, too: if another with the same hash is there.
+#[test]
+fn a_comparison_that_panics_while_an_entry_is_made_loses_nothing() {
+    let keys = KeyedSemaphore::with_and_hasher(
+        |_: &Key| {
+            BAD.set(Bad::Eq);
+            1
+        },
+        BuildHasherDefault::<Same>::default(),
+    );
+    let one = keys.try_acquire(Key(1)).unwrap();
+    assert_eq!(panic_of(|| keys.try_acquire(Key(2))), "a bad key");
+    assert_eq!((keys.len(), keys.iter().count()), (1, 1));
+    BAD.set(Bad::Nothing);
+    assert!(keys.try_acquire(Key(1)).is_err());
+    drop(one);
+    assert!(keys.is_empty() && keys.iter().count() == 0);
+    drop(keys.try_acquire(Key(2)).unwrap());
+}
+
 /// The order within each of many keys, against a queue.
 #[test]
 fn within_a_key_it_is_first_in_first_out() {
@@ -428,5 +468,34 @@ fn within_a_key_it_is_first_in_first_out() {
             assert_eq!(*served(&mut first).unwrap().key(), key);
         }
     }
+    assert!(keys.is_empty());
+}
+
+thread_local! {
+    static ATTIC: RefCell<Option<KeyedPermit<u32>>> = const { RefCell::new(None) };
+}
+
+/// The map has thread-locals of its own, which are gone when this permit is dropped.
+#[test]
+fn a_permit_may_be_in_a_thread_local() {
+    let keys = KeyedSemaphore::new(1);
+    thread::scope(|scope| {
+        let here = scope.spawn(|| ATTIC.set(Some(keys.try_acquire(1).unwrap())));
+        let permit = keys.try_acquire(2).unwrap();
+        let from_elsewhere = scope.spawn(|| ATTIC.set(Some(permit)));
+        let after_a_drop = scope.spawn(|| {
+            ATTIC.set(None);
+            drop(keys.try_acquire(3).unwrap());
+            ATTIC.set(Some(keys.try_acquire(3).unwrap()));
+        });
+        for thread in [here, from_elsewhere, after_a_drop] {
+            thread.join().unwrap();
+        }
+    });
+    assert!(keys.is_empty() && keys.iter().count() == 0);
+    // They come back, each with its limit.
+    let again = [1, 2, 3].map(|key| keys.try_acquire(key).unwrap());
+    assert!((1..=3).all(|key| keys.try_acquire(key).is_err()));
+    drop(again);
     assert!(keys.is_empty());
 }

@@ -217,6 +217,21 @@ fn guards_are_split_and_merged() {
     assert_eq!(all.semaphore().available_permits(), 0);
 }
 
+/// They have been held since the guard was made that was split.
+#[test]
+fn a_part_is_held_as_long_as_the_whole() {
+    let monitored = monitored(2);
+    let mut all = monitored.try_acquire_many(2).unwrap();
+    let since = Instant::now();
+    while since.elapsed() < Duration::from_millis(2) {
+        thread::yield_now();
+    }
+    let part = all.split(1).unwrap();
+    drop(all);
+    assert!(monitored.report().holders[0].age >= Duration::from_millis(2));
+    drop(part);
+}
+
 #[test]
 fn blocking_is_noted_too() {
     let monitored = monitored(1);
@@ -304,6 +319,39 @@ async fn a_yield_is_no_grant() {
     assert!(refused.await.unwrap_err().is_queue_full());
     drop(held);
     assert_eq!(numbers(&monitored), (0, 0, 1));
+}
+
+/// It is kept for the task, which has to yield first, whether the semaphore is open or not.
+#[cfg(feature = "tokio")]
+#[tokio::test]
+async fn closing_takes_no_grant_back() {
+    use std::future::{Future, poll_fn};
+    use std::pin::pin;
+    use std::task::Poll;
+
+    let other = Semaphore::new(1);
+    poll_fn(|cx| {
+        while let Poll::Ready(progress) = tokio::task::coop::poll_proceed(cx) {
+            progress.made_progress();
+        }
+        // Every 32nd asks the budget.
+        let (monitored, mut granted) = loop {
+            let monitored = monitored(1);
+            let mut future = Box::pin(monitored.acquire());
+            if future.as_mut().poll(cx).is_pending() {
+                break (monitored, future);
+            }
+        };
+        assert_eq!(numbers(&monitored), (0, 0, 1));
+        monitored.close();
+        for _ in 1..32 {
+            assert!(pin!(other.acquire()).poll(cx).is_ready());
+        }
+        assert!(granted.as_mut().poll(cx).is_pending());
+        assert_eq!(numbers(&monitored), (0, 0, 1));
+        Poll::Ready(())
+    })
+    .await;
 }
 
 #[test]

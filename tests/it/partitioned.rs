@@ -128,6 +128,12 @@ fn nobody_overtakes_without_waiting() {
     assert_eq!(pool.status().available, 2);
     drop(pool.try_acquire_many("b", 2).unwrap());
     drop(pool.try_acquire_many("b", 0).unwrap());
+
+    // To ask for nothing overtakes nobody, whoever waits.
+    let held = pool.try_acquire_many("a", 2).unwrap();
+    let waiter = wait(pool.acquire("a"));
+    drop(pool.try_acquire_many("a", 0).unwrap());
+    drop((waiter, held));
 }
 
 #[test]
@@ -193,6 +199,47 @@ fn wakers_and_functions_run_outside_of_the_lock() {
     assert!(pool.is_empty());
 }
 
+/// A poll clones the waker before it asks, and does not need the clone if it is granted.
+#[test]
+fn a_waker_that_panics_when_it_is_dropped_loses_nothing() {
+    let pool = PartitionedSemaphore::new(1);
+    let waker = Hooked::new();
+    let bad = || waker.on_drop(|| panic!("a bad waker"));
+    let panics = |future: &mut PartitionedAcquire<_>| panic_of(|| poll(future, &waker.waker()));
+    let mut first = pool.acquire("a");
+    bad();
+    assert_eq!(panics(&mut first), "a bad waker");
+    let Poll::Ready(Ok(held)) = poll(&mut first, Waker::noop()) else { panic!("granted") };
+
+    let mut second = pool.acquire("a");
+    assert!(poll(&mut second, &waker.waker()).is_pending());
+    waker.no_more_hooks();
+    drop(held);
+    bad();
+    assert_eq!(panics(&mut second), "a bad waker");
+    assert_eq!(pool.status().outstanding, 1, "it was granted");
+    drop(second);
+    assert_eq!(pool.status().available, 1);
+    assert!(pool.is_empty());
+}
+
+/// Whoever gives up a large request has no claim to what it would have got.
+#[test]
+fn what_was_saved_for_a_request_goes_with_it() {
+    let pool = PartitionedSemaphore::new(4);
+    let mut held: Vec<_> = (0..4).map(|_| pool.try_acquire("holder").unwrap()).collect();
+    let all = wait(pool.acquire_many("a", 4));
+    let mut crowd: VecDeque<_> = (0..4).map(|_| wait(pool.acquire("a"))).collect();
+    let mut one = wait(pool.acquire("b"));
+    drop(all);
+    drop(held.pop());
+    held.push(served(&mut crowd.pop_front().unwrap()).unwrap());
+    // That was the turn of `a`.
+    drop(held.swap_remove(0));
+    drop(served(&mut one).unwrap());
+    assert!(crowd[0].is_woken() && !crowd[1].is_woken());
+}
+
 /// The turns, as the docs tell them.
 #[derive(Default)]
 struct Model {
@@ -231,6 +278,15 @@ impl Model {
     fn take(&mut self, key: u32, n: u32) {
         self.free -= n;
         self.key(key).held += n;
+    }
+
+    /// What it has saved is what it would have if it had waited for its new first request only.
+    fn leave(&mut self, key: u32, request: usize) {
+        let state = self.key(key);
+        state.line.retain(|(other, _)| *other != request);
+        let need = state.line.front().map_or(1, |(_, n)| *n);
+        let turn = if state.has_turn { weight(key) } else { 0 };
+        state.deficit = state.deficit.min(need - 1 + turn);
     }
 
     fn enter(&mut self, key: u32) {
@@ -337,7 +393,7 @@ fn random_programs_do_what_the_model_says() {
                     let requests: Vec<_> = waiting.keys().copied().collect();
                     let request = requests[rng.usize(..requests.len())];
                     let (key, ..) = waiting.remove(&request).unwrap();
-                    model.key(key).line.retain(|(other, _)| *other != request);
+                    model.leave(key, request);
                     model.settle(key);
                     granted = model.serve();
                 }

@@ -78,10 +78,10 @@ impl Between {
         }
     }
 
-    /// As [`Request::is_refused`].
+    /// As [`Request::is_granted`].
     #[cfg(feature = "monitor")]
-    pub(crate) const fn is_refused(&self) -> bool {
-        self.request.is_refused()
+    pub(crate) fn is_granted(&self) -> bool {
+        self.request.is_granted()
     }
 
     /// As [`Request::is_queued`].

@@ -1,15 +1,15 @@
 //! The figures that a monitored semaphore keeps for the `metrics` crate, beside what the test knows that it has done.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::Poll;
 use std::thread;
 use std::time::Duration;
 
 use fastrand::Rng;
 use metrics::{
-    Counter, CounterFn, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit,
-    with_local_recorder,
+    Counter, CounterFn, Gauge, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder,
+    SharedString, Unit, with_local_recorder,
 };
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use semafair::Semaphore;
@@ -261,6 +261,50 @@ fn the_gauges_fall_to_zero_with_the_semaphore() {
     assert!(handle.render().contains("semafair_outstanding{semaphore=\"database\"} 0\n"));
     let mut run = spawn(metrics.run(Duration::ZERO, |_| std::future::pending::<()>()));
     assert_ready!(run.poll());
+}
+
+/// A histogram that panics.
+#[derive(Debug)]
+struct Bad;
+
+impl HistogramFn for Bad {
+    fn record(&self, _: f64) {
+        panic!("the recorder panics");
+    }
+}
+
+/// Counts all that ends in one counter.
+#[derive(Clone, Default)]
+struct OneCounter(Arc<AtomicU64>);
+
+impl Recorder for OneCounter {
+    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn register_counter(&self, _: &Key, _: &Metadata<'_>) -> Counter {
+        Counter::from_arc(self.0.clone())
+    }
+
+    fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
+        Gauge::noop()
+    }
+
+    fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
+        Histogram::from_arc(Arc::new(Bad))
+    }
+}
+
+#[test]
+fn what_was_counted_is_not_counted_again_if_the_recorder_panics() {
+    let recorder = OneCounter::default();
+    let monitored = Monitored::new("database", Semaphore::new(1));
+    with_local_recorder(&recorder, || monitored.metrics());
+    let mut granted = spawn(monitored.acquire());
+    assert_eq!(panic_of(|| drop(granted.poll())), "the recorder panics");
+    drop(granted);
+    assert_eq!(recorder.0.load(Ordering::SeqCst), 1, "granted, and not cancelled as well");
+    assert_eq!(monitored.available_permits(), 1);
 }
 
 /// A recorder whose counters panic while they are told to.
