@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use etcd_client::Client;
 use semafair_etcd::{DistributedSemaphore, Options, Session};
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStdin, Command};
 use tokio::task::JoinSet;
 use tokio::time;
 
@@ -96,6 +96,8 @@ async fn jobs(
 /// The workers' processes. Those that still run are killed when this is dropped.
 pub(crate) struct Workers {
     processes: Vec<Child>,
+    /// What the workers read from: it is closed when this process ends. Left in a child, it would be closed by `wait`.
+    _inputs: Vec<ChildStdin>,
 }
 
 impl Workers {
@@ -109,7 +111,9 @@ impl Workers {
                 .kill_on_drop(true)
                 .spawn()
         };
-        Ok(Self { processes: (1..=count).map(start).collect::<std::io::Result<_>>()? })
+        let mut processes = (1..=count).map(start).collect::<std::io::Result<Vec<_>>>()?;
+        let inputs = processes.iter_mut().filter_map(|process| process.stdin.take()).collect();
+        Ok(Self { processes, _inputs: inputs })
     }
 
     pub(crate) fn ids(&self) -> impl Iterator<Item = (usize, u32)> {
