@@ -115,7 +115,7 @@ pub(crate) fn check(name: &str) -> Result<(), &'static str> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::keys::*;
 
     #[test]
     fn keys_are_read_as_they_were_written() {

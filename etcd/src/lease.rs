@@ -92,7 +92,7 @@ fn until(sent: Duration, lifetime: Duration) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::lease::*;
 
     const LIFETIME: Duration = Duration::from_secs(1000);
 

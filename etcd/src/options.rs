@@ -130,7 +130,7 @@ impl fmt::Debug for Options {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::options::*;
 
     #[test]
     fn what_cannot_work_is_refused() {

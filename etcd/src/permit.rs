@@ -1,5 +1,7 @@
 //! What was acquired.
 
+use std::fmt;
+
 use crate::error::Error;
 use crate::place::Place;
 use crate::session::Session;
@@ -15,12 +17,21 @@ use crate::session::Session;
 /// that others have its permits now. No lease can prevent that. So look at [`is_lost`](Permit::is_lost) before each
 /// step, stop when [`lost`](Permit::lost) says so, and where a step too many does harm, let the resource itself
 /// check the [`fence`](Permit::fence).
-#[derive(Debug)]
 #[must_use = "the permits are released when this is dropped"]
 pub struct Permit {
     place: Place,
     /// The session lives as long as its permits.
     _session: Session,
+}
+
+impl fmt::Debug for Permit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Permit")
+            .field("permits", &self.permits())
+            .field("fence", &self.fence())
+            .field("is_lost", &self.is_lost())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Permit {

@@ -1,5 +1,6 @@
 //! The public contract.
 
+use std::fmt;
 use std::sync::Arc;
 
 use tokio::time;
@@ -53,10 +54,20 @@ use crate::status::Status;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct DistributedSemaphore {
     queue: Arc<Queue>,
     session: Session,
+}
+
+impl fmt::Debug for DistributedSemaphore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DistributedSemaphore")
+            .field("name", &self.name())
+            .field("limit", &self.limit())
+            .field("available", &self.available())
+            .finish_non_exhaustive()
+    }
 }
 
 impl DistributedSemaphore {

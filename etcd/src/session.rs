@@ -1,7 +1,9 @@
 //! The session of a process: one connection, one lease, one watch.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::Duration;
 
 use tokio_util::task::TaskTracker;
 
@@ -33,12 +35,11 @@ use crate::watcher;
 /// and its permits has been dropped. Its lease is revoked then, and its tasks end. They run on the runtime on which
 /// [`connect`](Session::connect) was called; when that is shut down, the session is closed, and etcd deletes its keys
 /// after the lifetime of the lease.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Session {
     inner: Arc<Inner>,
 }
 
-#[derive(Debug)]
 struct Inner {
     shared: Arc<Shared>,
     namespace: String,
@@ -46,6 +47,12 @@ struct Inner {
     /// Whether the lease was revoked, once that has been tried.
     end: Arc<OnceLock<Result<(), String>>>,
     queues: Mutex<HashMap<String, Weak<Queue>>>,
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session").field("id", &self.id()).finish_non_exhaustive()
+    }
 }
 
 impl Drop for Inner {
@@ -81,19 +88,22 @@ impl Session {
         options.check()?;
         let Options { endpoints, ttl, namespace, patience, connection } = options;
         // The failure of an attempt is to leave time for others, on other nodes, before the lease is lost.
-        let timeout = (ttl / 5).min(std::time::Duration::from_secs(2));
+        let timeout = (ttl / 5).min(Duration::from_secs(2));
         let client = Client::new(endpoints, connection, timeout);
         let lease = client.insist_for(patience, |client| keeper::grant(client, ttl)).await?;
         let (shared, Inboxes { follow, sweep }) = Shared::new(client, patience, lease);
         let shared = Arc::new(shared);
         let (tasks, end) = (TaskTracker::new(), Arc::new(OnceLock::new()));
-        let (keeper, told) = (keeper::keep(Arc::clone(&shared), ttl), Arc::clone(&end));
-        tasks.spawn(async move {
+        let told = Arc::clone(&end);
+        let keeper = keeper::keep(Arc::clone(&shared), ttl);
+        let keeper = async move {
             let result = keeper.await.map_err(|failure: Failure| Error::from(failure).to_string());
             told.get_or_init(|| result);
-        });
-        tasks.spawn(watcher::watch(Arc::clone(&shared), follow));
-        tasks.spawn(sweeper::sweep(Arc::clone(&shared), sweep));
+        };
+        // None can go on without the others: should one panic, the session is closed.
+        tasks.spawn(until_closed(&shared, keeper));
+        tasks.spawn(until_closed(&shared, watcher::watch(Arc::clone(&shared), follow)));
+        tasks.spawn(until_closed(&shared, sweeper::sweep(Arc::clone(&shared), sweep)));
         tasks.close();
         let queues = Mutex::default();
         Ok(Self { inner: Arc::new(Inner { shared, namespace, tasks, end, queues }) })
@@ -155,7 +165,19 @@ impl Session {
         Ok(queue)
     }
 
-    fn queues(&self) -> std::sync::MutexGuard<'_, HashMap<String, Weak<Queue>>> {
+    fn queues(&self) -> MutexGuard<'_, HashMap<String, Weak<Queue>>> {
         self.inner.queues.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A task with whose end, however it comes about, the session ends.
+fn until_closed<T: Future<Output = ()>>(
+    shared: &Shared,
+    task: T,
+) -> impl Future<Output = ()> + use<T> {
+    let end = shared.closing.clone().drop_guard();
+    async move {
+        task.await;
+        drop(end);
     }
 }

@@ -414,3 +414,41 @@ fn a_thousand_who_wait_leave() {
         assert_eq!(history.judge().joined, 1002);
     });
 }
+
+/// The watch of a process stands still while its requests are answered: it must not decide by what it saw before.
+#[test]
+fn a_watch_that_lags_grants_late_and_not_early() {
+    run(async {
+        let cluster = Cluster::start(1).await;
+        // The same node, in two ways; the watch is in the first.
+        let proxy = Proxy::start(cluster.client_port(0)).await;
+        let endpoints = [vec![proxy.endpoint()], cluster.endpoints()].concat();
+        let lags = Session::connect(Options::new(endpoints).ttl(TTL)).await.unwrap();
+        let other = session(&cluster).await;
+        let (mine, theirs) = (open(&lags, 1).await, open(&other, 1).await);
+        let log = Log::new(&cluster.endpoints()).await;
+        proxy.cut();
+        let held = theirs.acquire().await.unwrap();
+        log.got(&held).await;
+        assert_eq!(mine.available(), 1, "it knows nothing of that");
+        let waiting = {
+            let (semaphore, log) = (mine.clone(), log.clone());
+            tokio::spawn(async move {
+                let permit = semaphore.acquire().await.unwrap();
+                log.got(&permit).await;
+                permit
+            })
+        };
+        until_line(&theirs, 1, 1).await;
+        // Until its watch has come back, and longer.
+        time::sleep(TTL / 2).await;
+        assert!(!waiting.is_finished());
+        log.done(&held).await;
+        held.release().await.unwrap();
+        waiting.await.unwrap().release().await.unwrap();
+        cluster.until_no_keys().await;
+        let mut history = History::default();
+        history.read(&cluster, 0).await;
+        assert_eq!(history.judge().most, 1);
+    });
+}

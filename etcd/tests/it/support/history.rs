@@ -48,12 +48,15 @@ pub(crate) struct Report {
     pub(crate) late: usize,
     /// The most permits that were out at a time.
     pub(crate) most: u64,
+    /// How many requests arrived once more after their key had been deleted.
+    pub(crate) orphans: usize,
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { joined, granted, late, most } = self;
-        write!(f, "{joined} places, {granted} grants, {late} seen late, at most {most} permits out")
+        let Self { joined, granted, late, most, orphans } = self;
+        write!(f, "{joined} places, {granted} grants, {late} seen late, ")?;
+        write!(f, "at most {most} permits out, {orphans} orphans")
     }
 }
 
@@ -133,7 +136,7 @@ struct Judge {
     created: HashMap<String, i64>,
     /// Everyone up to this one has had its turn.
     turn: i64,
-    /// Who had a place, at any time.
+    /// Who had a place, at any time, and knows of it.
     known: HashSet<i64>,
     /// Who says that it holds permits.
     holding: BTreeMap<i64, u64>,
@@ -191,11 +194,19 @@ impl Judge {
                 self.highest = self.highest.max(*limit);
             }
             What::Join { key, created, weight } => {
-                if self.created.insert(key.clone(), *created).is_some() {
+                let before = self.created.insert(key.clone(), *created);
+                if before.is_some_and(|before| self.line.contains_key(&before)) {
                     self.violations.push(format!("at {revision}: {key} was written again"));
                 }
                 self.line.insert(*created, (key.clone(), *weight));
-                self.report.joined += usize::from(self.known.insert(*created));
+                // A request that was given up for lost, and repeated by another node, arrives when the key is gone.
+                // Its process has to delete it; that it was granted, nobody knows.
+                if before.is_some() {
+                    self.report.orphans += 1;
+                } else {
+                    self.known.insert(*created);
+                    self.report.joined += 1;
+                }
             }
             What::Leave { key } => {
                 if let Some(created) = self.created.get(key) {
@@ -270,7 +281,7 @@ mod rules {
             got(10, 4),
             leave(11, 4),
         ];
-        let report = Report { joined: 3, granted: 3, late: 0, most: 2 };
+        let report = Report { joined: 3, granted: 3, late: 0, most: 2, orphans: 0 };
         assert_eq!(judge(&events), Ok(report));
     }
 
@@ -312,6 +323,18 @@ mod rules {
     fn a_place_that_is_written_again_is_found() {
         let again = What::Join { key: "line/a/2".to_owned(), created: 2, weight: 2 };
         finds("written again", &[limit(1, 3), join(2, 1), (3, again), leave(4, 2)]);
+    }
+
+    #[test]
+    fn an_orphan_is_in_the_line_and_never_granted() {
+        let again = What::Join { key: "line/a/2".to_owned(), created: 4, weight: 1 };
+        let start = [limit(1, 1), join(2, 1), leave(3, 2), (4, again), join(5, 1)];
+        let end = [leave(6, 2), got(7, 5), leave(8, 5)];
+        let report = judge(&[&start[..], &end].concat()).unwrap();
+        assert_eq!((report.joined, report.orphans), (2, 1));
+        finds("overtook", &[&start[..], &[got(6, 5)]].concat());
+        finds("never had a place", &[&start[..], &[got(6, 4)], &end].concat());
+        finds("left behind", &start);
     }
 
     #[test]
