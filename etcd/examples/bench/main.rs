@@ -60,6 +60,7 @@ fn quantiles(times: &Times) -> String {
 
 async fn run() -> Result<()> {
     let node = Node::start().await?;
+    eprintln!("etcd runs, as process {}.", node.id());
     println!("{}\n", machine());
     println!("| | |\n|---|--:|");
     alone(&node).await?;
@@ -156,7 +157,9 @@ fn machine() -> String {
     let load = load.split(' ').next().unwrap_or("?");
     let text = |program: &str, argument: &str| {
         let output = Command::new(program).arg(argument).output();
-        output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default()
+        output
+            .map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
+            .unwrap_or_default()
     };
     let etcd = text("etcd", "--version");
     let etcd = etcd.lines().next().unwrap_or_default().replace("Version: ", "").replace(':', "");

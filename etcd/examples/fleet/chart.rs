@@ -20,7 +20,8 @@ struct Fill {
 
 const WAITING: Fill = Fill { character: '·', color: AnsiColor::Yellow, meaning: "waiting" };
 const HOLDING: Fill = Fill { character: '█', color: AnsiColor::Green, meaning: "with a permit" };
-const DEAD: Fill = Fill { character: 'x', color: AnsiColor::Red, meaning: "killed, until the lease ends" };
+const DEAD: Fill =
+    Fill { character: 'x', color: AnsiColor::Red, meaning: "killed, until the lease ends" };
 
 impl Fill {
     fn cells(&self, count: usize) -> String {
@@ -59,11 +60,13 @@ pub(crate) fn draw(day: &Day, columns: usize) -> String {
 
 fn row(day: &Day, job: &Job, cell: impl Fn(Duration) -> usize) -> String {
     let end = job.gone.unwrap_or_else(|| day.length());
-    let dead = day.killed.filter(|_| day.is_orphan(job)).map_or(end, |killed| killed.max(job.asked));
+    let dead =
+        day.killed.filter(|_| day.is_orphan(job)).map_or(end, |killed| killed.max(job.asked));
     let granted = job.granted.unwrap_or(end).min(dead);
     let [asked, granted, dead, end] = [job.asked, granted, dead, end].map(cell);
     let mut text = " ".repeat(asked);
-    for (fill, from, to) in [(WAITING, asked, granted), (HOLDING, granted, dead), (DEAD, dead, end)] {
+    for (fill, from, to) in [(WAITING, asked, granted), (HOLDING, granted, dead), (DEAD, dead, end)]
+    {
         if to > from {
             text += &fill.cells(to - from);
         }

@@ -97,7 +97,8 @@ impl Log {
         let number = 1 + self.jobs.iter().filter(|job| job.worker == worker).count();
         let asked = self.now();
         self.line.insert(place.to_owned(), self.jobs.len());
-        let job = Job { worker, number, fence: revision, asked, granted: None, hangs: false, gone: None };
+        let job =
+            Job { worker, number, fence: revision, asked, granted: None, hangs: false, gone: None };
         say(revision, &job, "asks for a permit")?;
         self.jobs.push(job);
         Ok(())

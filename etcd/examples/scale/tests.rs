@@ -86,7 +86,8 @@ fn nobody_is_forgotten() {
                 while let Some(&granted) = world.grants.get(seen) {
                     seen += 1;
                     let place = line.iter().position(|&waiter| waiter == granted);
-                    let place = place.unwrap_or_else(|| panic!("seed {seed}: {granted} of {line:?}"));
+                    let place =
+                        place.unwrap_or_else(|| panic!("seed {seed}: {granted} of {line:?}"));
                     // Those in front were granted before, in etcd's order; they may not have looked yet.
                     assert!(
                         line[..place].iter().all(|&waiter| world.has_mail(waiter)),

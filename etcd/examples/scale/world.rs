@@ -85,8 +85,7 @@ impl World {
         }
         for (state, &weight) in world.states.iter_mut().zip(weights) {
             let created = world.store.join(weight);
-            let view =
-                if design == Design::Baton { View::Behind } else { View::Sum(Some(sum)) };
+            let view = if design == Design::Baton { View::Behind } else { View::Sum(Some(sum)) };
             state.request = Some(Request { created, weight, view });
             sum += weight;
             end = created + 1;
