@@ -26,10 +26,10 @@ use workloads::{Raw, Times, hand_offs, latencies, rate};
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
-const ROUNDS: usize = 3000;
-const HAND_OFFS: usize = 3000;
+const ROUNDS: usize = 1500;
+const HAND_OFFS: usize = 1500;
 /// How long a rate is measured.
-const SPAN: Duration = Duration::from_secs(3);
+const SPAN: Duration = Duration::from_secs(2);
 const TASKS: [usize; 4] = [1, 4, 16, 64];
 const WAITERS: usize = 100;
 
@@ -79,6 +79,8 @@ async fn alone(node: &Node) -> Result<()> {
     let raw = Raw::new(node.client().await);
     let times = latencies(ROUNDS, async || raw.pair().await).await?;
     row("put + delete by the client alone, p50, p99", &quantiles(&times));
+    let times = latencies(ROUNDS, async || raw.checked_pair().await).await?;
+    row("the same, but a transaction checks that there is no key, p50, p99", &quantiles(&times));
     let (_session, semaphore) = open(node, "alone", 1).await?;
     let times = latencies(ROUNDS, async || pair(&semaphore).await).await?;
     row("acquire + release, nobody waits, p50, p99", &quantiles(&times));
@@ -90,12 +92,17 @@ async fn many(node: &Node) -> Result<()> {
     let (_session, semaphore) = open(node, "many", 1000).await?;
     let raw = Raw::new(node.client().await);
     for tasks in TASKS {
-        let raw = raw.clone();
+        let (raw, checked) = (raw.clone(), raw.clone());
         let limit = rate(tasks, SPAN, move || {
             let raw = raw.clone();
             async move { raw.pair().await }
         });
         let limit = limit.await?;
+        let checked = rate(tasks, SPAN, move || {
+            let checked = checked.clone();
+            async move { checked.checked_pair().await }
+        });
+        let checked = checked.await?;
         let semaphore = semaphore.clone();
         let ours = rate(tasks, SPAN, move || {
             let semaphore = semaphore.clone();
@@ -103,8 +110,10 @@ async fn many(node: &Node) -> Result<()> {
         });
         let ours = ours.await?;
         row(
-            &format!("pairs a second, tasks: {tasks}; put + delete, acquire + release"),
-            &format!("{limit:.0}, {ours:.0}"),
+            &format!(
+                "pairs a second, tasks: {tasks}; put + delete, the same with a check, acquire + release"
+            ),
+            &format!("{limit:.0}, {checked:.0}, {ours:.0}"),
         );
     }
     Ok(())

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use etcd_client::{Client, KvClient};
+use etcd_client::{Client, Compare, CompareOp, KvClient, Txn, TxnOp};
 use semafair_etcd::DistributedSemaphore;
 use tokio::task::JoinSet;
 
@@ -49,6 +49,19 @@ impl Raw {
         // ORDERING: Relaxed. The number is only to differ from all others.
         let key = format!("raw/{}", self.next.fetch_add(1, Ordering::Relaxed));
         client.put(key.as_str(), "1", None).await?;
+        client.delete(key, None).await?;
+        Ok(())
+    }
+
+    /// The same, but the key is only created if there is none: what a request needs at least.
+    pub(crate) async fn checked_pair(&self) -> Result<()> {
+        let mut client = self.client.clone();
+        // ORDERING: Relaxed. The number is only to differ from all others.
+        let key = format!("raw/{}", self.next.fetch_add(1, Ordering::Relaxed));
+        let txn = Txn::new()
+            .when([Compare::create_revision(key.as_str(), CompareOp::Equal, 0)])
+            .and_then([TxnOp::put(key.as_str(), "1", None)]);
+        client.txn(txn).await?;
         client.delete(key, None).await?;
         Ok(())
     }
