@@ -171,6 +171,11 @@ pub(crate) async fn is_there(
 
 /// Deletes keys that nobody needs any more.
 pub(crate) async fn delete(mut client: Client, keys: &[String]) -> Result<(), Error> {
+    if let [key] = keys {
+        // The usual case, and for etcd less than a transaction.
+        client.delete(key.as_str(), None).await?;
+        return Ok(());
+    }
     let ops: Vec<_> = keys.iter().map(|key| TxnOp::delete(key.as_str(), None)).collect();
     client.txn(Txn::new().and_then(ops)).await?;
     Ok(())

@@ -3,6 +3,7 @@
 mod support;
 
 mod contract;
+mod examples;
 mod faults;
 mod outages;
 mod regressions;

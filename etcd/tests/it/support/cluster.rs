@@ -1,10 +1,7 @@
 //! Nodes of etcd on this machine, which end with the test.
 
 use std::fs::{self, File};
-use std::io::ErrorKind;
-use std::net::TcpListener;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 use std::time::Duration;
 
 use etcd_client::{Client, ConnectOptions, GetOptions};
@@ -12,11 +9,10 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio::time;
 
+pub(crate) use super::program::free_port;
+use super::program::{self, data, url};
 use super::proxy::{Peers, Proxy};
 use super::until;
-
-const MISSING: &str =
-    "there is no `etcd`: install Debian's package `etcd-server`, or set ETCD to the program";
 
 struct Node {
     name: String,
@@ -31,23 +27,6 @@ struct Node {
 pub(crate) struct Cluster {
     nodes: Vec<Node>,
     data: TempDir,
-}
-
-/// A port that nobody listens on now.
-pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has ports");
-    listener.local_addr().expect("it is bound").port()
-}
-
-fn url(port: u16) -> String {
-    format!("http://127.0.0.1:{port}")
-}
-
-/// In memory where that is possible: other programs may keep the disk busy.
-fn data() -> TempDir {
-    let memory = Path::new("/dev/shm");
-    let place = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
-    tempfile::Builder::new().prefix("semafair-etcd-").tempdir_in(place).expect("it is writable")
 }
 
 impl Cluster {
@@ -84,26 +63,20 @@ impl Cluster {
             self.nodes.iter().map(|n| format!("{}={}", n.name, url(n.peers.port()))).collect();
         let data = self.data.path();
         let node = &mut self.nodes[node];
-        let (client, peer) = (url(node.client_port), url(node.peer_port));
         let log = File::options()
             .create(true)
             .append(true)
             .open(data.join(format!("{}.log", node.name)))
             .expect("it is writable");
-        let mut command = Command::new(std::env::var_os("ETCD").unwrap_or_else(|| "etcd".into()));
-        command
-            .args(["--name", &node.name, "--data-dir"])
-            .arg(data.join(&node.name))
-            .args(["--listen-client-urls", &client, "--advertise-client-urls", &client])
-            .args(["--listen-peer-urls", &peer])
-            .args(["--initial-advertise-peer-urls", &url(node.peers.port())])
-            .args(["--initial-cluster", &cluster.join(","), "--logger", "zap"])
-            .stdout(Stdio::null())
-            .stderr(log);
-        node.process = Some(command.spawn().unwrap_or_else(|error| match error.kind() {
-            ErrorKind::NotFound => panic!("{MISSING}"),
-            _ => panic!("etcd cannot be started: {error}"),
-        }));
+        let started = program::Node {
+            name: &node.name,
+            data,
+            client_port: node.client_port,
+            peer_port: node.peer_port,
+            advertised: url(node.peers.port()),
+            cluster: cluster.join(","),
+        };
+        node.process = Some(started.start(log).unwrap_or_else(|error| panic!("{error}")));
     }
 
     /// Waits until all nodes that run know a leader, and serve.
@@ -225,9 +198,7 @@ impl Cluster {
 
 fn end(process: &mut Option<Child>) {
     if let Some(mut process) = process.take() {
-        // It may have ended by itself.
-        let _ended = process.kill();
-        let _status = process.wait();
+        program::end(&mut process);
     }
 }
 

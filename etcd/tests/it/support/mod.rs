@@ -3,6 +3,7 @@
 pub(crate) mod cluster;
 pub(crate) mod history;
 pub(crate) mod load;
+pub(crate) mod program;
 pub(crate) mod proxy;
 
 use std::future::Future;
