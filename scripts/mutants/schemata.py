@@ -300,7 +300,8 @@ def blamed(parts: dict[str, list[Part]], errors: Iterable[dict]) -> dict[int, bo
             code = (error["code"] or {}).get("code")
             for part in around:
                 if part.end - part.start == size:
-                    found.update(dict.fromkeys(part.numbers, part.own and code in OF_TYPES))
+                    for number in part.numbers:
+                        found[number] = found.get(number, False) or (part.own and code in OF_TYPES)
     return found
 
 

@@ -61,6 +61,9 @@ class Tests:
     # In seconds, without a mutant.
     time: float = 0.0
 
+    def __str__(self) -> str:
+        return " ".join([self.program.name, *self.arguments])
+
     def run(self, limit: float, variables: dict[str, str]) -> str:
         """Returns what failed, or nothing if all tests passed in time."""
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, resource.getrlimit(resource.RLIMIT_AS)[1]))
@@ -106,7 +109,7 @@ class Tests:
 
     def survivors(self, mutants: Sequence[Mutant], numbers: dict[str, int], jobs: int) -> list[Mutant]:
         """Returns the mutants that no test fails on, and prints what killed the others."""
-        limit = 20 + 3 * self.time
+        limit = 10 + 3 * self.time
 
         def kills(mutant: Mutant) -> str:
             # The tests' own limit is for a quick machine.

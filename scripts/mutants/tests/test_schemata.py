@@ -115,6 +115,14 @@ class Errors(unittest.TestCase):
         self.assertEqual(blamed({"f": writer.parts}, [error("a < b")]), {0: False, 1: False})
         self.assertEqual(blamed({"f": writer.parts}, [error("let"), error("a > b", "g")]), {})
 
+    def test_one_error_of_types_is_enough(self) -> None:
+        text = "let x = a < b;"
+        writer = Writer(text, [change(text, "<", "<=")])
+        start = str(writer).index("<=")
+        span = {"file_name": "f", "byte_start": start, "byte_end": start + 2}
+        errors = [{"spans": [span], "children": [], "code": {"code": code}} for code in ("E0308", "E0015")]
+        self.assertEqual(blamed({"f": writer.parts}, errors), {0: True})
+
     def test_a_function_is_blamed_for_what_is_in_no_other_part(self) -> None:
         text = "fn f() -> X { a }"
         writer = Writer(text, [replace(change(text, "a }", "b", "FnValue"), function=(0, len(text)))])
