@@ -159,7 +159,7 @@ def finish(code: str, at: int, head: bool) -> int:
         character = code[i]
         if depth == 0:
             opens = character == "{" and head and not code[:i].endswith("unsafe ")
-            words = code.startswith(("=> ", "= "), i) and code[i - 1] == " "
+            words = code.startswith(("=> ", "=>\n", "= "), i) and code[i - 1] == " "
             if character in ")]},;" or opens or words or re.match(r"(?<=\s)else\b", code[i:]):
                 return i
         if character in "([{":

@@ -34,6 +34,7 @@ class Expression(unittest.TestCase):
         self.assertEqual(self.around("if a < B { c } else { d }", "<"), "a < B")
         self.assertEqual(self.around("while let Some(x) = a & b { c }", "& "), "a & b")
         self.assertEqual(self.around("match x { Some(a) if a < b => c, }", "<"), "a < b")
+        self.assertEqual(self.around("match x { Some(a) if a < b =>\n{ c } }", "<"), "a < b")
         self.assertEqual(self.around("let Some(x) = (a & b) else { return };", "& b"), "a & b")
         self.assertEqual(self.around("return a == b;", "=="), "a == b")
 
