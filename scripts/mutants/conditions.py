@@ -134,6 +134,13 @@ class Together:
             self.parts[file] = writer.parts
             (self.copy / file).write_text(str(writer), encoding="latin-1")
 
+    def is_evaluated_early(self, mutant: Mutant) -> bool:
+        """Returns whether the compiler may evaluate the function, with checks that may fail then."""
+        item = self.items[self.numbers[mutant.key]][1]
+        text = self.original[item["file"]]
+        start, _ = schemata.place(text, item["function"]["span"])
+        return bool(re.match(r"(?:pub(?:\([^)]*\))? )?const fn", text[start:]))
+
     def build(self, arguments: str) -> dict[str, Path]:
         """Builds tests. Leaves out the mutants with which that is not possible."""
         while True:
@@ -173,6 +180,8 @@ def survivors(mutants: Sequence[Mutant], jobs: int) -> tuple[list[Mutant], list[
         numbered = {mutant: replace(mutant, key=str(together.numbers[mutant.key])) for mutant in left}
         survived = models.survivors(together.copy, list(numbered.values()), jobs)
         left = [mutant for mutant in left if numbered[mutant] in survived]
+    alone += [mutant for mutant in left if together.is_evaluated_early(mutant)]
+    left = [mutant for mutant in left if mutant not in alone]
     others, more = survivors_alone(alone)
     return left + others, invalid + more
 

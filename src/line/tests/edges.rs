@@ -429,7 +429,7 @@ fn appended_while_one_retires(first: usize, second: usize) -> usize {
     places.drain(..CELLS).for_each(|place| list.complete(place.finish()));
     let y = list.first();
     // The other slot is taken, for a look at the last segment.
-    let _last = list.last();
+    let _last = list.last().expect("it has segments");
     let retired = list.unlink(None, &y).flatten().expect("finished, and first");
 
     let (y, x): (Rc<Look>, Rc<Look>) = (Rc::new(RefCell::new(Some(y))), Rc::default());
