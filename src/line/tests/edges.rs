@@ -395,6 +395,51 @@ fn debt_at_step(at: usize) -> bool {
     true
 }
 
+/// Whoever joins has in hand what it took along in front, and what came to its place meanwhile.
+#[test]
+fn units_in_front_and_units_that_come_meanwhile_add_up() {
+    let mut step = 1;
+    while delivery_at_step(step) {
+        step += 1;
+    }
+    assert!(step > 3, "so many steps it takes");
+}
+
+/// Two units lie in front of a waiter for one, and two more come before the step. Says whether there is such
+/// a step.
+fn delivery_at_step(at: usize) -> bool {
+    let line = Rc::new(Line::new());
+    let late = line.list.reserve().expect("open");
+    assert_eq!(deliver(&line, 2), 0);
+    let comes = {
+        let line = line.clone();
+        move |step| {
+            if step == at {
+                assert_eq!(deliver(&line, 2), 0);
+            }
+        }
+    };
+    let mut joined = None;
+    let steps = at_steps(comes, || joined = Some(line.join(None, 1, None)));
+    let (joined, in_hand) = joined.expect("it has joined");
+    assert_eq!(deliver(&line, in_hand), 0);
+    if let Joined::Waiting(place) = joined {
+        assert!(place.is_granted(), "before step {at}");
+        line.complete(place.finish());
+    }
+    // One more than there are now.
+    let left = if steps < at { 1 } else { 3 };
+    let (Joined::Waiting(place), in_hand) = line.join(None, left + 1, None) else {
+        panic!("units were invented before step {at}")
+    };
+    assert_eq!(deliver(&line, in_hand), 0);
+    let Verdict::Waiting(seen) = place.check() else { panic!("units were invented") };
+    assert_eq!(seen.missing(), 1, "before step {at}");
+    assert_eq!(line.vacate(place, seen, 0).owed, 0);
+    line.complete(late.finish());
+    steps >= at
+}
+
 /// A debt has room for so much, in front and behind zero, and for nothing when it is closed.
 #[test]
 fn a_debt_has_bounds_and_an_end() {
