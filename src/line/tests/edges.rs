@@ -395,6 +395,23 @@ fn debt_at_step(at: usize) -> bool {
     true
 }
 
+/// A debt is paid with units behind one who has all it needs, though the hint leads to that one: it may go
+/// backwards.
+#[test]
+fn units_behind_a_satisfied_one_pay_a_debt() {
+    let line = Line::new();
+    let (Joined::Waiting(served), 0) = line.join(None, 1, None) else { panic!("nothing is here") };
+    let late = line.list.reserve().expect("open");
+    assert_eq!(deliver(&line, 3), 0);
+    let guard = line.list.first();
+    guard.segment().set_hint(guard.segment().first());
+    drop(guard);
+    assert_eq!(line.owe(1), Some(0));
+    assert_eq!(line.debt(), 0);
+    assert_eq!(late.cell().units_left(), Some(1));
+    [served, late].into_iter().for_each(|place| line.complete(place.finish()));
+}
+
 /// Whoever joins has in hand what it took along in front, and what came to its place meanwhile.
 #[test]
 fn units_in_front_and_units_that_come_meanwhile_add_up() {
