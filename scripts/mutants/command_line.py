@@ -51,7 +51,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         metavar="N",
         type=positive,
         default=2,
-        help="run N loom models at a time (default: 2); has no effect on conditions",
+        help="run N programs of tests at a time (default: 2)",
     )
     if not (sys.argv[1:] if arguments is None else arguments):
         parser.print_help(sys.stderr)

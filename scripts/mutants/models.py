@@ -5,10 +5,14 @@ import os
 import re
 import shutil
 import subprocess
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+from mutant import Mutant, TestsFail
 from working_copy import OUT, ROOT
 
 # As in scripts/loom, so that the dependencies are built once for both.
@@ -17,36 +21,6 @@ LOOM = {
     "RUSTFLAGS": "--cfg semafair_loom",
 }
 PREEMPTIONS = int(os.environ.get("LOOM_MAX_PREEMPTIONS", "2"))
-
-# The module that the mutated code asks which mutant it is.
-SWITCH = """\
-//! Which mutant this is: the variable MUTANT gives the number of a place, and its new ordering.
-use core::sync::atomic::Ordering::{self, Acquire, Relaxed, Release};
-use std::sync::LazyLock;
-
-static MUTANT: LazyLock<Option<(usize, Ordering)>> = LazyLock::new(|| {
-    let mutant = std::env::var("MUTANT").ok()?;
-    let (place, to) = mutant.split_once(' ')?;
-    let to = match to {
-        "Acquire" => Acquire,
-        "Release" => Release,
-        _ => Relaxed,
-    };
-    Some((place.parse().unwrap(), to))
-});
-
-pub(crate) fn ordering(place: usize, original: Ordering) -> Ordering {
-    MUTANT.filter(|mutant| mutant.0 == place).map_or(original, |mutant| mutant.1)
-}
-
-static FENCES: LazyLock<bool> = LazyLock::new(|| std::env::var_os("FENCES").is_some());
-
-pub(crate) fn dekker(place: usize) {
-    if *FENCES && MUTANT.is_none_or(|mutant| mutant.0 != place) {
-        crate::sync::dekker();
-    }
-}
-"""
 
 
 class Verdict(Enum):
@@ -100,3 +74,79 @@ def build(copy: Path, *, one_cell: bool) -> Program:
     path = Path(shutil.copy(built, OUT / ("models-one-cell" if one_cell else "models-two-cells")))
     listed = subprocess.check_output([path, "--list", "--format=terse"], text=True)
     return Program(path, re.findall(r"^(.*): test$", listed, flags=re.MULTILINE))
+
+
+def survivors(copy: Path, mutants: Sequence[Mutant], jobs: int) -> list[Mutant]:
+    """Runs the models of a working copy on each mutant in it. Returns the mutants that no model fails on."""
+    programs = {
+        "two cells": build(copy, one_cell=False),
+        "one cell": build(copy, one_cell=True),
+    }
+    left = list(mutants)
+    # Most mutants fail with a single preemption already, which takes a fraction of the time.
+    for preemptions in sorted({1, PREEMPTIONS}):
+        for cells, program in programs.items():
+            if left:
+                print(f"--- segments of {cells}, {preemptions} preemptions", flush=True)
+                left = Round(program, preemptions, jobs).survivors(left, jobs)
+    return left
+
+
+class Round:
+    """The models of one program with one bound on preemptions."""
+
+    def __init__(self, program: Program, preemptions: int, jobs: int) -> None:
+        self.program = program
+        self.preemptions = preemptions
+        # The models that need the fences. The others run without them: a fence stands for accesses
+        # that are SeqCst outside of loom, but it orders more than those do, so it would hide that
+        # another ordering is too weak.
+        self.fenced: set[str] = set()
+        # In seconds, without a mutant.
+        self.times: dict[str, float] = {}
+        with ThreadPoolExecutor(jobs) as pool:
+            for _ in pool.map(self.prepare, program.models):
+                pass  # This raises what was raised there.
+        # In the order to be tried: fast ones first.
+        self.order = sorted(program.models, key=self.times.__getitem__)
+        print(f"{len(self.order)} models, {sum(self.times.values()):.0f} s", flush=True)
+
+    def prepare(self, model: str) -> None:
+        """Runs a model on the unchanged code: finds out how long it takes, and if it needs the fences."""
+        for fences in False, True:
+            start = time.monotonic()
+            verdict = self.program.run(model, preemptions=self.preemptions, fences=fences)
+            self.times[model] = time.monotonic() - start
+            if verdict is Verdict.HELD:
+                return
+            self.fenced.add(model)
+        raise TestsFail(f"the model {model} fails without a mutant")
+
+    def kills(self, mutant: Mutant) -> bool:
+        """Runs the models on a mutant until one fails, and prints which one that is."""
+        without_fence = mutant.key.endswith("nothing")
+        for model in list(self.order):
+            verdict = self.program.run(
+                model,
+                preemptions=self.preemptions,
+                fences=without_fence or model in self.fenced,
+                mutant=mutant.key,
+                # A weaker ordering makes no endless loop, but may allow many more interleavings.
+                limit=60 + 20 * self.times[model],
+            )
+            if verdict is Verdict.FAILED:
+                # It is likely to fail on the next mutant too, which is often close to this one.
+                self.order.insert(0, self.order.pop(self.order.index(model)))
+                print(f"{mutant}: killed by {model}", flush=True)
+                return True
+        print(f"{mutant}: survived", flush=True)
+        return False
+
+    def survivors(self, mutants: Sequence[Mutant], jobs: int) -> list[Mutant]:
+        """Returns the mutants that no model fails on."""
+        with ThreadPoolExecutor(jobs) as pool:
+            return [
+                mutant
+                for mutant, killed in zip(mutants, pool.map(self.kills, mutants), strict=True)
+                if not killed
+            ]

@@ -1,16 +1,13 @@
 """Mutants with a weaker ordering, or without a fence; the loom models are to fail on them."""
 
 import re
-import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import models
 import rust_source
 import working_copy
-from models import Program, Verdict
-from mutant import Mutant, TestsFail, named
+from mutant import Mutant, named
 
 # No memory orderings of the library, but what its atomics and its tests are made of.
 SKIPPED = re.compile(r"src/(?:.*/)?tests(?:/.*|\.rs)|src/sync/(?:mod\.rs|probe/.*)")
@@ -29,6 +26,36 @@ WEAKER = {
 }
 PLACE = re.compile(r"(?<=[(\s])(AcqRel|Acquire|Release|SeqCst)(?=[,)])|\bdekker\(\)")
 FENCE = "dekker()"
+
+# The module that the mutated code asks which mutant it is.
+SWITCH = """\
+//! Which mutant this is: the variable MUTANT gives the number of a place, and its new ordering.
+use core::sync::atomic::Ordering::{self, Acquire, Relaxed, Release};
+use std::sync::LazyLock;
+
+static MUTANT: LazyLock<Option<(usize, Ordering)>> = LazyLock::new(|| {
+    let mutant = std::env::var("MUTANT").ok()?;
+    let (place, to) = mutant.split_once(' ')?;
+    let to = match to {
+        "Acquire" => Acquire,
+        "Release" => Release,
+        _ => Relaxed,
+    };
+    Some((place.parse().unwrap(), to))
+});
+
+pub(crate) fn ordering(place: usize, original: Ordering) -> Ordering {
+    MUTANT.filter(|mutant| mutant.0 == place).map_or(original, |mutant| mutant.1)
+}
+
+static FENCES: LazyLock<bool> = LazyLock::new(|| std::env::var_os("FENCES").is_some());
+
+pub(crate) fn dekker(place: usize) {
+    if *FENCES && MUTANT.is_none_or(|mutant| mutant.0 != place) {
+        crate::sync::dekker();
+    }
+}
+"""
 
 
 def role(only_code: str, start: int) -> str:
@@ -90,7 +117,7 @@ def make_copy() -> Path:
     copy = working_copy.make("orderings")
     for file, text, _ in list(mutate_all(copy)):
         (copy / file).write_text(text)
-    (copy / "src/mutant.rs").write_text(models.SWITCH)
+    (copy / "src/mutant.rs").write_text(SWITCH)
     lib = copy / "src/lib.rs"
     lib.write_text(f"#![allow(unused)]\n{lib.read_text()}#[cfg(test)]\nmod mutant;\n")
     return copy
@@ -102,75 +129,4 @@ def survivors(mutants: Sequence[Mutant], jobs: int) -> tuple[list[Mutant], list[
     Returns the mutants that survive, and those that do not compile: none.
     """
     copy = make_copy()
-    programs = {
-        "two cells": models.build(copy, one_cell=False),
-        "one cell": models.build(copy, one_cell=True),
-    }
-    left = list(mutants)
-    # Most mutants fail with a single preemption already, which takes a fraction of the time.
-    for preemptions in sorted({1, models.PREEMPTIONS}):
-        for cells, program in programs.items():
-            if left:
-                print(f"--- segments of {cells}, {preemptions} preemptions", flush=True)
-                left = Round(program, preemptions, jobs).survivors(left, jobs)
-    return left, []
-
-
-class Round:
-    """The models of one program with one bound on preemptions."""
-
-    def __init__(self, program: Program, preemptions: int, jobs: int) -> None:
-        self.program = program
-        self.preemptions = preemptions
-        # The models that need the fences. The others run without them: a fence stands for accesses
-        # that are SeqCst outside of loom, but it orders more than those do, so it would hide that
-        # another ordering is too weak.
-        self.fenced: set[str] = set()
-        # In seconds, without a mutant.
-        self.times: dict[str, float] = {}
-        with ThreadPoolExecutor(jobs) as pool:
-            for _ in pool.map(self.prepare, program.models):
-                pass  # This raises what was raised there.
-        # In the order to be tried: fast ones first.
-        self.order = sorted(program.models, key=self.times.__getitem__)
-        print(f"{len(self.order)} models, {sum(self.times.values()):.0f} s", flush=True)
-
-    def prepare(self, model: str) -> None:
-        """Runs a model on the unchanged code: finds out how long it takes, and if it needs the fences."""
-        for fences in False, True:
-            start = time.monotonic()
-            verdict = self.program.run(model, preemptions=self.preemptions, fences=fences)
-            self.times[model] = time.monotonic() - start
-            if verdict is Verdict.HELD:
-                return
-            self.fenced.add(model)
-        raise TestsFail(f"the model {model} fails without a mutant")
-
-    def kills(self, mutant: Mutant) -> bool:
-        """Runs the models on a mutant until one fails, and prints which one that is."""
-        without_fence = mutant.key.endswith("nothing")
-        for model in list(self.order):
-            verdict = self.program.run(
-                model,
-                preemptions=self.preemptions,
-                fences=without_fence or model in self.fenced,
-                mutant=mutant.key,
-                # A weaker ordering makes no endless loop, but may allow many more interleavings.
-                limit=60 + 20 * self.times[model],
-            )
-            if verdict is Verdict.FAILED:
-                # It is likely to fail on the next mutant too, which is often close to this one.
-                self.order.insert(0, self.order.pop(self.order.index(model)))
-                print(f"{mutant}: killed by {model}", flush=True)
-                return True
-        print(f"{mutant}: survived", flush=True)
-        return False
-
-    def survivors(self, mutants: Sequence[Mutant], jobs: int) -> list[Mutant]:
-        """Returns the mutants that no model fails on."""
-        with ThreadPoolExecutor(jobs) as pool:
-            return [
-                mutant
-                for mutant, killed in zip(mutants, pool.map(self.kills, mutants), strict=True)
-                if not killed
-            ]
+    return models.survivors(copy, mutants, jobs), []

@@ -309,6 +309,154 @@ fn a_return_for_what_is_still_to_come() {
     }
 }
 
+/// A RETURN ends when the line is closed: its units will come to the end of the line. The mark goes along.
+#[test]
+fn a_return_ends_as_the_line_is_closed() {
+    let cell = cell::Cell::new(true);
+    assert!(matches!(cell.publish(3, None), Published::Waiting));
+    let Verdict::Waiting(seen) = cell.check() else { panic!("it waits") };
+    assert_eq!(cell.vacate(seen, 2).finish, None);
+    let ends = cell.void();
+    assert!(
+        matches!(ends, Visited::Returned { units: 0, finish: Some(Finish::Watched) }),
+        "{ends:?}"
+    );
+    assert!(cell.is_gone());
+}
+
+/// A limit that is lowered takes back what it needs of the units in an OPEN cell, and no more.
+#[test]
+fn what_is_not_taken_back_stays() {
+    let cell = cell::Cell::new(true);
+    assert_eq!(cell.leave_units(5), Some(5));
+    assert_eq!(cell.take_back(2), Some(2));
+    assert_eq!(cell.units_left(), Some(3));
+    assert_eq!(cell.take_back(4), Some(3));
+    assert_eq!(cell.units_left(), Some(0));
+}
+
+/// The units that lay in a cell are part of what its owner asks for.
+#[test]
+fn who_publishes_has_what_lay_there() {
+    let cell = cell::Cell::new(true);
+    assert_eq!(cell.leave_units(2), Some(2));
+    assert!(matches!(cell.publish(5, None), Published::Waiting));
+    let Verdict::Waiting(seen) = cell.check() else { panic!("it waits") };
+    assert_eq!(seen.missing(), 3);
+}
+
+/// Whoever has no units left has not satisfied a waiter.
+#[test]
+fn a_waiter_is_not_satisfied_by_nothing() {
+    let cell = cell::Cell::new(true);
+    assert!(matches!(cell.publish(1, None), Published::Waiting));
+    assert!(matches!(cell.deliver(0), Visited::Short));
+}
+
+/// Units that are left in a place that nobody has published pay a debt that comes at any step of that.
+#[test]
+fn units_left_in_front_pay_a_debt_that_comes_meanwhile() {
+    let mut step = 1;
+    while debt_at_step(step) {
+        step += 1;
+    }
+    assert!(step > 3, "so many steps it takes");
+}
+
+/// Two units are delivered to an owner that has not published, and one more is owed before the step. Says
+/// whether there is such a step.
+fn debt_at_step(at: usize) -> bool {
+    let line = Rc::new(Line::new());
+    let place = line.list.reserve().expect("open");
+    let in_hand = Rc::new(RefCell::new(None));
+    let owe = {
+        let (line, in_hand) = (line.clone(), in_hand.clone());
+        move |step| {
+            if step == at {
+                *in_hand.borrow_mut() = Some(line.owe(1).expect("open"));
+            }
+        }
+    };
+    at_steps(owe, || assert_eq!(deliver(&line, 2), 0));
+    let Some(units) = in_hand.take() else {
+        line.complete(place.finish());
+        return false;
+    };
+    assert_eq!(deliver(&line, units), 0);
+    assert_eq!(line.debt(), 0, "before step {at}");
+    let (Joined::Waiting(place), over) = line.join(Some(place), 3, None) else {
+        panic!("there is one unit")
+    };
+    assert_eq!(deliver(&line, over), 0);
+    let Verdict::Waiting(seen) = place.check() else { panic!("there is one unit") };
+    assert_eq!(seen.missing(), 2, "before step {at}");
+    let vacated = line.vacate(place, seen, 0);
+    assert_eq!((vacated.returned, vacated.owed), (0, 0));
+    true
+}
+
+/// A debt is paid with units behind one who has all it needs, though the hint leads to that one: it may go
+/// backwards.
+#[test]
+fn units_behind_a_satisfied_one_pay_a_debt() {
+    let line = Line::new();
+    let (Joined::Waiting(served), 0) = line.join(None, 1, None) else { panic!("nothing is here") };
+    let late = line.list.reserve().expect("open");
+    assert_eq!(deliver(&line, 3), 0);
+    let guard = line.list.first();
+    guard.segment().set_hint(guard.segment().first());
+    drop(guard);
+    assert_eq!(line.owe(1), Some(0));
+    assert_eq!(line.debt(), 0);
+    assert_eq!(late.cell().units_left(), Some(1));
+    [served, late].into_iter().for_each(|place| line.complete(place.finish()));
+}
+
+/// Whoever joins has in hand what it took along in front, and what came to its place meanwhile.
+#[test]
+fn units_in_front_and_units_that_come_meanwhile_add_up() {
+    let mut step = 1;
+    while delivery_at_step(step) {
+        step += 1;
+    }
+    assert!(step > 3, "so many steps it takes");
+}
+
+/// Two units lie in front of a waiter for one, and two more come before the step. Says whether there is such
+/// a step.
+fn delivery_at_step(at: usize) -> bool {
+    let line = Rc::new(Line::new());
+    let late = line.list.reserve().expect("open");
+    assert_eq!(deliver(&line, 2), 0);
+    let comes = {
+        let line = line.clone();
+        move |step| {
+            if step == at {
+                assert_eq!(deliver(&line, 2), 0);
+            }
+        }
+    };
+    let mut joined = None;
+    let steps = at_steps(comes, || joined = Some(line.join(None, 1, None)));
+    let (joined, in_hand) = joined.expect("it has joined");
+    assert_eq!(deliver(&line, in_hand), 0);
+    if let Joined::Waiting(place) = joined {
+        assert!(place.is_granted(), "before step {at}");
+        line.complete(place.finish());
+    }
+    // One more than there are now.
+    let left = if steps < at { 1 } else { 3 };
+    let (Joined::Waiting(place), in_hand) = line.join(None, left + 1, None) else {
+        panic!("units were invented before step {at}")
+    };
+    assert_eq!(deliver(&line, in_hand), 0);
+    let Verdict::Waiting(seen) = place.check() else { panic!("units were invented") };
+    assert_eq!(seen.missing(), 1, "before step {at}");
+    assert_eq!(line.vacate(place, seen, 0).owed, 0);
+    line.complete(late.finish());
+    steps >= at
+}
+
 /// A debt has room for so much, in front and behind zero, and for nothing when it is closed.
 #[test]
 fn a_debt_has_bounds_and_an_end() {
@@ -429,7 +577,7 @@ fn appended_while_one_retires(first: usize, second: usize) -> usize {
     places.drain(..CELLS).for_each(|place| list.complete(place.finish()));
     let y = list.first();
     // The other slot is taken, for a look at the last segment.
-    let _last = list.last();
+    let _last = list.last().expect("it has segments");
     let retired = list.unlink(None, &y).flatten().expect("finished, and first");
 
     let (y, x): (Rc<Look>, Rc<Look>) = (Rc::new(RefCell::new(Some(y))), Rc::default());
