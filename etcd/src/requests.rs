@@ -116,7 +116,7 @@ pub(crate) async fn remove(mut client: Client, keys: &Keys) -> Result<bool, Erro
 /// it made.
 ///
 /// It is a plain put. What a transaction could compare is known without: the watch shows a limit that fell before it shows
-/// the place. And with comparisons, etcd 3.4 serves less than half as many a second (see the benchmark in the README).
+/// the place. And of requests that compare, etcd 3.4 serves fewer a second (see the benchmark in the README).
 pub(crate) async fn join(
     mut client: Client,
     keys: &Keys,
