@@ -29,8 +29,8 @@
 //! ```
 //!
 //! - Each process has one lease, one connection and one watch, for all its tasks and semaphores.
-//! - To acquire is one transaction, which creates a key under the lease. Its creation revision is the place in the line,
-//!   and the fence. A repeated transaction finds the key that the first one made, so a lost answer costs no place.
+//! - To acquire is to put a key under the lease. Its creation revision is the place in the line, and the fence. Putting it
+//!   once more leaves that as it is, so a lost answer costs no place.
 //! - A request is granted when it and all requests in front of it fit into the limit. New keys come last and keys in front
 //!   only vanish, so this stays true once it is: each process decides by what its watch shows it, and asks nobody.
 //! - To release, or to stop waiting, deletes the key. When a process dies, etcd does that at the end of its lease.

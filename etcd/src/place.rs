@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::keys::PlaceId;
 use crate::lease::Lease;
 use crate::queue::{Answer, Queue};
-use crate::requests::{self, Join};
+use crate::requests;
 use crate::shared::{Follow, Shared};
 
 /// Dropping it gives up the place, whether it was granted, waits, or is still on its way to etcd.
@@ -45,7 +45,7 @@ impl Place {
         waits: bool,
     ) -> Result<Self, Error> {
         loop {
-            let limit = queue.admit(weight)?;
+            queue.admit(weight)?;
             let lease = shared.live_lease().await?;
             let mut place = Self {
                 shared: Arc::clone(shared),
@@ -62,7 +62,7 @@ impl Place {
             let result = tokio::select! {
                 biased;
                 () = lease.ended() => Err(shared.loss()),
-                result = place.join_and_wait(limit, answer) => result,
+                result = place.join_and_wait(answer) => result,
             };
             match result {
                 // The lease was lost before there was a place to lose.
@@ -79,12 +79,8 @@ impl Place {
         }
     }
 
-    async fn join_and_wait(
-        &mut self,
-        limit: u32,
-        answer: oneshot::Receiver<Answer>,
-    ) -> Result<(), Error> {
-        self.created = self.join(limit).await?;
+    async fn join_and_wait(&mut self, answer: oneshot::Receiver<Answer>) -> Result<(), Error> {
+        self.created = self.join().await?;
         self.queue.joined(self.id, self.created);
         match answer.await {
             Ok(Answer::Granted(created)) => {
@@ -100,21 +96,18 @@ impl Place {
 
     /// Asks for the place until there is an answer, and returns its creation revision. A request that is repeated
     /// finds the place that the one before it made.
-    async fn join(&mut self, mut limit: u32) -> Result<i64, Error> {
+    async fn join(&mut self) -> Result<i64, Error> {
         let mut pauses = pauses();
         let mut was_unanswered = false;
         self.may_exist = true;
         loop {
             self.is_unanswered = true;
             let (keys, id, weight) = (self.queue.keys(), self.id, self.weight);
-            let call = |client| requests::join(client, keys, id, weight, limit);
+            let call = |client| requests::join(client, keys, id, weight, was_unanswered);
             let answer = self.shared.client.call(call).await;
             self.is_unanswered = was_unanswered;
             match answer {
-                Ok(Join::Joined(created)) => return Ok(created),
-                Ok(Join::OtherLimit(found)) if weight > found => return Err(self.over(found)),
-                Ok(Join::OtherLimit(found)) => limit = found,
-                Ok(Join::NotFound) => return Err(self.queue.not_found()),
+                Ok(created) => return Ok(created),
                 Err(Failure::Unanswered(_)) => {
                     was_unanswered = true;
                     self.is_unanswered = true;

@@ -107,12 +107,16 @@ impl State {
         }
     }
 
-    /// A place is known to exist. If it was not granted as it was seen, who does not wait has the answer.
+    /// A place is known to exist. If it was not granted as it was seen, who does not wait has the answer; and so has who
+    /// asked under a limit that was another when the place was made.
     fn seen(&mut self, id: PlaceId, owed: &mut Owed) {
         if let Some(own) = self.own.get_mut(&id) {
             own.created = self.mirror.created(id);
-            if !own.waits {
-                own.answer(Answer::NoPermits, owed);
+            match self.mirror.limit() {
+                None => own.answer(Answer::NotFound, owed),
+                Some(limit) if own.weight > limit => own.answer(Answer::OverLimit(limit), owed),
+                Some(_) if !own.waits => own.answer(Answer::NoPermits, owed),
+                Some(_) => {}
             }
         }
     }
@@ -154,17 +158,17 @@ impl Queue {
         Status::of(&self.state().mirror)
     }
 
-    /// The limit, if a request can be granted under it.
+    /// Whether a request can be granted under the limit.
     ///
     /// # Errors
     ///
     /// `ZeroPermits`, `OverLimit`, `NotFound`
-    pub(crate) fn admit(&self, weight: u32) -> Result<u32, Error> {
+    pub(crate) fn admit(&self, weight: u32) -> Result<(), Error> {
         if weight == 0 {
             return Err(Error::ZeroPermits);
         }
         match self.state().mirror.limit() {
-            Some(limit) if weight <= limit => Ok(limit),
+            Some(limit) if weight <= limit => Ok(()),
             Some(limit) => Err(Error::OverLimit { requested: weight, limit }),
             None => Err(self.not_found()),
         }

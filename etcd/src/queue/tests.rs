@@ -115,6 +115,21 @@ fn a_limit_that_falls_refuses_whoever_waits_for_more() {
     assert!(matches!(queue.admit(1), Err(Error::NotFound { .. })));
 }
 
+/// Its request was under way when the limit fell.
+#[test]
+fn a_place_that_was_made_for_too_much_is_refused_when_it_is_seen() {
+    let queue = queue(3);
+    queue.apply([(5, Change::Limit(Some(1)))], Some(MINE));
+    let (mut more, lost) = expect(&queue, 1, 2);
+    queue.apply([join(1, 6, 2)], Some(MINE));
+    assert_eq!(more.try_recv(), Ok(Answer::OverLimit(1)));
+    queue.apply([(7, Change::Limit(None))], Some(MINE));
+    let (mut late, _) = expect(&queue, 2, 1);
+    queue.apply([join(2, 8, 1)], Some(MINE));
+    assert_eq!(late.try_recv(), Ok(Answer::NotFound));
+    assert!(!lost.is_cancelled());
+}
+
 /// Polls an answer once, with a waker that runs this.
 fn poll_with(answer: &mut Receiver<Answer>, wake: impl Fn() + Send + Sync + 'static) {
     struct Run<F>(F);

@@ -195,8 +195,14 @@ impl Judge {
             }
             What::Join { key, created, weight } => {
                 let before = self.created.insert(key.clone(), *created);
-                if before.is_some_and(|before| self.line.contains_key(&before)) {
-                    self.violations.push(format!("at {revision}: {key} was written again"));
+                match before.and_then(|before| self.line.get(&before).map(|place| (before, place)))
+                {
+                    None => {}
+                    // A repeated request leaves the place as it is.
+                    Some((before, (_, was))) if (before, *was) == (*created, *weight) => return,
+                    Some(_) => {
+                        self.violations.push(format!("at {revision}: {key} became another place"));
+                    }
                 }
                 self.line.insert(*created, (key.clone(), *weight));
                 // A request that was given up for lost, and repeated by another node, arrives when the key is gone.
@@ -320,9 +326,11 @@ mod rules {
     }
 
     #[test]
-    fn a_place_that_is_written_again_is_found() {
-        let again = What::Join { key: "line/a/2".to_owned(), created: 2, weight: 2 };
-        finds("written again", &[limit(1, 3), join(2, 1), (3, again), leave(4, 2)]);
+    fn a_place_that_becomes_another_is_found() {
+        let again = |weight| What::Join { key: "line/a/2".to_owned(), created: 2, weight };
+        finds("became another", &[limit(1, 3), join(2, 1), (3, again(2)), leave(4, 2)]);
+        let report = judge(&[limit(1, 3), join(2, 1), (3, again(1)), leave(4, 2)]).unwrap();
+        assert_eq!((report.joined, report.orphans), (1, 0));
     }
 
     #[test]
