@@ -4,7 +4,7 @@ use alloc::borrow::Cow;
 use core::fmt;
 use core::panic::Location;
 
-use super::roster::{Phase, Registered};
+use super::roster::Registered;
 use super::trace::Returned;
 use crate::permit::OwnedSemaphorePermit;
 use crate::semaphore::Semaphore;
@@ -23,9 +23,9 @@ pub struct MonitoredPermit {
 }
 
 impl MonitoredPermit {
+    /// Of a request that has ended so: it is a holder already.
     pub(super) fn new(registered: Registered, permit: OwnedSemaphorePermit) -> Self {
         registered.entry().set_permits(permit.num_permits());
-        drop(registered.entry().enter(Phase::Holds));
         let returned = registered.returned();
         Self { registered, permit, returned }
     }

@@ -11,7 +11,7 @@ use tokio::time;
 use crate::support::cluster::Cluster;
 use crate::support::history::History;
 use crate::support::load::Load;
-use crate::support::{TTL, open, options, run, session, until, until_line};
+use crate::support::{TTL, asks, open, options, run, session, until, until_line};
 
 #[test]
 fn a_load_of_two_sessions() {
@@ -226,10 +226,7 @@ fn closing_refuses_waiters_and_deletes_all_keys() {
         let sessions = [session(&cluster).await, session(&cluster).await];
         let (mine, theirs) = (open(&sessions[0], 1).await, open(&sessions[1], 1).await);
         let permit = mine.acquire().await.unwrap();
-        let waiting = {
-            let semaphore = mine.clone();
-            tokio::spawn(async move { semaphore.acquire().await })
-        };
+        let waiting = asks(&mine);
         until_line(&mine, 1, 1).await;
         let next = tokio::spawn(async move { theirs.acquire().await });
         until_line(&mine, 1, 2).await;

@@ -12,7 +12,7 @@ use crate::support::cluster::Cluster;
 use crate::support::history::{History, Report};
 use crate::support::load::{Load, Log, Tally};
 use crate::support::proxy::Proxy;
-use crate::support::{TTL, open, run, session, until, until_line};
+use crate::support::{TTL, asks, open, run, session, until, until_line};
 use crate::worker::Worker;
 
 /// Two processes' worth of tasks, with requests of one to three permits, of three.
@@ -179,10 +179,7 @@ fn a_lease_expires_while_its_session_holds_and_waits() {
         log.got(&next).await;
         // Nothing was acquired again by itself, and what is lost stays lost.
         proxy.heal();
-        let again = {
-            let semaphore = mine.clone();
-            tokio::spawn(async move { semaphore.acquire().await })
-        };
+        let again = asks(&mine);
         until_line(&theirs, 1, 1).await;
         assert_ne!(cut.id(), id);
         assert!(held.is_lost());
@@ -206,10 +203,7 @@ fn a_lease_is_revoked_by_etcd() {
         let session = session(&cluster).await;
         let semaphore = open(&session, 1).await;
         let held = semaphore.acquire().await.unwrap();
-        let waiting = {
-            let semaphore = semaphore.clone();
-            tokio::spawn(async move { semaphore.acquire().await })
-        };
+        let waiting = asks(&semaphore);
         until_line(&semaphore, 1, 1).await;
         let mut client = cluster.client(0).await;
         let lease = i64::from_str_radix(&session.id().unwrap().to_string(), 16).unwrap();
@@ -248,10 +242,7 @@ fn the_history_is_compacted_under_the_watch() {
         let (mine, theirs) = (open(&behind, 3).await, open(&other, 3).await);
         let mut history = History::default();
         let held = theirs.acquire_many(3).await.unwrap();
-        let waiting = {
-            let semaphore = mine.clone();
-            tokio::spawn(async move { semaphore.acquire().await })
-        };
+        let waiting = asks(&mine);
         until_line(&theirs, 1, 1).await;
         let mut load = None;
         // It sees nothing for a third of its lifetime, and what it has missed is thrown away.
@@ -357,17 +348,11 @@ fn an_answer_is_lost_and_the_place_is_kept() {
         let held = theirs.acquire().await.unwrap();
         // etcd hears the request, and its answer is thrown away.
         proxy.hold_answers();
-        let waiting = {
-            let semaphore = mine.clone();
-            tokio::spawn(async move { semaphore.acquire().await })
-        };
+        let waiting = asks(&mine);
         until_line(&theirs, 1, 1).await;
         let place = theirs.status().waiters[0];
         assert_eq!(Some(place.session), deaf.id());
-        let last = {
-            let semaphore = theirs.clone();
-            tokio::spawn(async move { semaphore.acquire().await })
-        };
+        let last = asks(&theirs);
         until_line(&theirs, 1, 2).await;
         // The second attempt, after a fifth of the lifetime, finds what the first one made.
         time::sleep(TTL / 4).await;
@@ -399,10 +384,7 @@ fn a_thousand_who_wait_leave() {
             })
             .collect();
         until_line(&semaphores[0], 1, 1000).await;
-        let last = {
-            let semaphore = semaphores[1].clone();
-            tokio::spawn(async move { semaphore.acquire().await })
-        };
+        let last = asks(&semaphores[1]);
         until_line(&semaphores[0], 1, 1001).await;
         waiting.iter().for_each(tokio::task::JoinHandle::abort);
         until_line(&semaphores[0], 1, 1).await;

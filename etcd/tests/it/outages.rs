@@ -8,7 +8,7 @@ use tokio::time;
 use crate::support::cluster::{Cluster, free_port};
 use crate::support::history::History;
 use crate::support::load::Load;
-use crate::support::{TTL, open, options, run, session, until_line};
+use crate::support::{TTL, asks, open, options, run, session, until_line};
 
 #[test]
 fn nobody_is_there_at_the_start() {
@@ -42,17 +42,11 @@ fn etcd_is_away_for_a_third_of_a_lifetime() {
         let session = Session::connect(options(&cluster).ttl(ttl)).await.unwrap();
         let semaphore = open(&session, 1).await;
         let (id, held) = (session.id(), semaphore.acquire().await.unwrap());
-        let waiting = {
-            let semaphore = semaphore.clone();
-            tokio::spawn(async move { semaphore.acquire().await })
-        };
+        let waiting = asks(&semaphore);
         until_line(&semaphore, 1, 1).await;
         cluster.kill(0);
         // While it is away, a task asks for permits, and another gives up.
-        let asks = {
-            let semaphore = semaphore.clone();
-            tokio::spawn(async move { semaphore.acquire().await })
-        };
+        let asks = asks(&semaphore);
         assert!(time::timeout(ttl / 4, semaphore.acquire()).await.is_err());
         cluster.launch(0);
         cluster.ready().await;

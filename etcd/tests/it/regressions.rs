@@ -10,7 +10,7 @@ use semafair_etcd::{DistributedSemaphore, Error, Options, Session};
 use crate::support::cluster::Cluster;
 use crate::support::history::History;
 use crate::support::proxy::Proxy;
-use crate::support::{TTL, open, run, session, until, until_line};
+use crate::support::{TTL, asks, open, run, session, until, until_line};
 
 /// A request arrives after its task has left: its key would block the line for as long as the session lives
 /// (CURATOR-315, CURATOR-462).
@@ -163,10 +163,7 @@ fn a_waiter_whose_key_is_gone_is_told() {
         let session = session(&cluster).await;
         let semaphore = open(&session, 1).await;
         let held = semaphore.acquire().await.unwrap();
-        let waiting = {
-            let semaphore = semaphore.clone();
-            tokio::spawn(async move { semaphore.acquire().await })
-        };
+        let waiting = asks(&semaphore);
         until_line(&semaphore, 1, 1).await;
         let key = format!("semafair/api/line/{}/1", session.id().unwrap());
         let mut client = cluster.client(0).await;

@@ -273,17 +273,16 @@ impl HistogramFn for Bad {
     }
 }
 
-/// Counts all that ends in one counter.
-#[derive(Clone, Default)]
-struct OneCounter(Arc<AtomicU64>);
+/// A recorder that is its parts: the same for all names.
+struct Parts(Counter, Histogram);
 
-impl Recorder for OneCounter {
+impl Recorder for Parts {
     fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
     fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
     fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
 
     fn register_counter(&self, _: &Key, _: &Metadata<'_>) -> Counter {
-        Counter::from_arc(self.0.clone())
+        self.0.clone()
     }
 
     fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
@@ -291,23 +290,24 @@ impl Recorder for OneCounter {
     }
 
     fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
-        Histogram::from_arc(Arc::new(Bad))
+        self.1.clone()
     }
 }
 
 #[test]
 fn what_was_counted_is_not_counted_again_if_the_recorder_panics() {
-    let recorder = OneCounter::default();
+    let count = Arc::new(AtomicU64::new(0));
+    let recorder = Parts(Counter::from_arc(count.clone()), Histogram::from_arc(Arc::new(Bad)));
     let monitored = Monitored::new("database", Semaphore::new(1));
     with_local_recorder(&recorder, || monitored.metrics());
     let mut granted = spawn(monitored.acquire());
     assert_eq!(panic_of(|| drop(granted.poll())), "the recorder panics");
     drop(granted);
-    assert_eq!(recorder.0.load(Ordering::SeqCst), 1, "granted, and not cancelled as well");
+    assert_eq!(count.load(Ordering::SeqCst), 1, "granted, and not cancelled as well");
     assert_eq!(monitored.available_permits(), 1);
 }
 
-/// A recorder whose counters panic while they are told to.
+/// A counter that panics while it is told to.
 #[derive(Debug, Default)]
 struct Panics(AtomicBool);
 
@@ -319,31 +319,12 @@ impl CounterFn for Panics {
     fn absolute(&self, _: u64) {}
 }
 
-struct PanickingRecorder(Arc<Panics>);
-
-impl Recorder for PanickingRecorder {
-    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
-    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
-    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
-
-    fn register_counter(&self, _: &Key, _: &Metadata<'_>) -> Counter {
-        Counter::from_arc(self.0.clone())
-    }
-
-    fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
-        Gauge::noop()
-    }
-
-    fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
-        Histogram::noop()
-    }
-}
-
 #[test]
 fn nothing_is_lost_if_the_recorder_panics() {
     let panics = Arc::new(Panics::default());
     let monitored = Monitored::new("database", Semaphore::new(1));
-    with_local_recorder(&PanickingRecorder(panics.clone()), || monitored.metrics());
+    let recorder = Parts(Counter::from_arc(panics.clone()), Histogram::noop());
+    with_local_recorder(&recorder, || monitored.metrics());
     let held = monitored.try_acquire().unwrap();
     let (mut first, second) = (waiting(&monitored, 1), waiting(&monitored, 1));
     panics.0.store(true, Ordering::SeqCst);

@@ -9,7 +9,8 @@ pub(crate) mod proxy;
 use std::future::Future;
 use std::time::Duration;
 
-use semafair_etcd::{DistributedSemaphore, Options, Session};
+use semafair_etcd::{DistributedSemaphore, Error, Options, Permit, Session};
+use tokio::task::JoinHandle;
 use tokio::time;
 
 use cluster::Cluster;
@@ -46,6 +47,12 @@ pub(crate) async fn session(cluster: &Cluster) -> Session {
 
 pub(crate) async fn open(session: &Session, permits: u32) -> DistributedSemaphore {
     DistributedSemaphore::open(session, "api", permits).await.expect("etcd is there")
+}
+
+/// A task that asks for one permit.
+pub(crate) fn asks(semaphore: &DistributedSemaphore) -> JoinHandle<Result<Permit, Error>> {
+    let semaphore = semaphore.clone();
+    tokio::spawn(async move { semaphore.acquire().await })
 }
 
 /// Waits until something is so: the test hangs if it never is.
