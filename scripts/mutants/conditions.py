@@ -18,7 +18,7 @@ import models
 import schemata
 import tests_run
 import working_copy
-from models import LOOM
+from models import LOOM, ONE_CELL
 from mutant import Mutant, TestsFail, named
 from tests_run import DoesNotCompile, Tests
 from working_copy import OUT, ROOT
@@ -45,7 +45,7 @@ STAGES = [
     Stage("white-box tests", "--package semafair --lib"),
     Stage("tests", "--package semafair-tests --test it --test memory -- --skip bank --skip races --skip stress --skip tidy"),
     Stage("loom, two cells", "--package semafair --release --lib", LOOM),
-    Stage("loom, one cell", "--package semafair --release --lib", {**LOOM, "SEMAFAIR_ONE_CELL": "1"}),
+    Stage("loom, one cell", "--package semafair --release --lib", {**LOOM, **ONE_CELL}),
 ]
 
 
@@ -97,8 +97,8 @@ SLOW = ["stalled", "limit_programs", "limit_triples"]
 # Some of the tests of a program, and the folder that they run in. What kills many mutants fast comes first.
 RUNS = [
     ("semafair", ".", [word for name in SLOW for word in ("--skip", name)]),
-    ("it", "tests", "--skip bank --skip races --skip stress --skip tidy".split()),
     ("memory", "tests", []),
+    ("it", "tests", "--skip bank --skip races --skip stress --skip tidy".split()),
     ("semafair", ".", SLOW),
 ]
 
@@ -178,7 +178,7 @@ def survivors(mutants: Sequence[Mutant], jobs: int) -> tuple[list[Mutant], list[
         left = one.survivors(left, together.numbers, jobs)
     if left:
         numbered = {mutant: replace(mutant, key=str(together.numbers[mutant.key])) for mutant in left}
-        survived = models.survivors(together.copy, list(numbered.values()), jobs)
+        survived = models.survivors(together.copy, list(numbered.values()), jobs, schemata.VARIABLES)
         left = [mutant for mutant in left if numbered[mutant] in survived]
     alone += [mutant for mutant in left if together.is_evaluated_early(mutant)]
     left = [mutant for mutant in left if mutant not in alone]

@@ -6,11 +6,12 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+from types import MappingProxyType
 
 from mutant import Mutant, TestsFail
 from working_copy import OUT, ROOT
@@ -20,6 +21,8 @@ LOOM = {
     "CARGO_TARGET_DIR": str(ROOT / "target/loom"),
     "RUSTFLAGS": "--cfg semafair_loom",
 }
+# Segments of one cell. Without it, they have two.
+ONE_CELL = {"SEMAFAIR_ONE_CELL": "1"}
 PREEMPTIONS = int(os.environ.get("LOOM_MAX_PREEMPTIONS", "2"))
 
 
@@ -61,26 +64,30 @@ class Program:
         return Verdict.FAILED if run.returncode else Verdict.HELD
 
 
-def build(copy: Path, *, one_cell: bool) -> Program:
-    """Builds the models of a working copy, with segments of two cells or of one."""
-    variables = {**LOOM, **({"SEMAFAIR_ONE_CELL": "1"} if one_cell else {})}
+def build(copy: Path, name: str, variables: Mapping[str, str]) -> Program:
+    """Builds the models of a working copy."""
     output = subprocess.check_output(
         "cargo test --package semafair --release --lib --no-run --locked --message-format=json-render-diagnostics".split(),
         cwd=copy,
-        env={**os.environ, **variables},
+        env={**os.environ, **LOOM, **variables},
     )
     (built,) = filter(None, (json.loads(line).get("executable") for line in output.splitlines()))
     # The next build would overwrite it.
-    path = Path(shutil.copy(built, OUT / ("models-one-cell" if one_cell else "models-two-cells")))
+    path = Path(shutil.copy(built, OUT / (f"models-{name}")))
     listed = subprocess.check_output([path, "--list", "--format=terse"], text=True)
     return Program(path, re.findall(r"^(.*): test$", listed, flags=re.MULTILINE))
 
 
-def survivors(copy: Path, mutants: Sequence[Mutant], jobs: int) -> list[Mutant]:
-    """Runs the models of a working copy on each mutant in it. Returns the mutants that no model fails on."""
+def survivors(
+    copy: Path, mutants: Sequence[Mutant], jobs: int, variables: Mapping[str, str] = MappingProxyType({})
+) -> list[Mutant]:
+    """Runs the models of a working copy on each mutant in it. Returns the mutants that no model fails on.
+
+    `variables` are for the compiler.
+    """
     programs = {
-        "two cells": build(copy, one_cell=False),
-        "one cell": build(copy, one_cell=True),
+        "two cells": build(copy, "two-cells", variables),
+        "one cell": build(copy, "one-cell", {**variables, **ONE_CELL}),
     }
     left = list(mutants)
     # Most mutants fail with a single preemption already, which takes a fraction of the time.
