@@ -97,8 +97,8 @@ SLOW = ["stalled", "limit_programs", "limit_triples"]
 # Some of the tests of a program, and the folder that they run in. What kills many mutants fast comes first.
 RUNS = [
     ("semafair", ".", [word for name in SLOW for word in ("--skip", name)]),
-    ("memory", "tests", []),
     ("it", "tests", "--skip bank --skip races --skip stress --skip tidy".split()),
+    ("memory", "tests", []),
     ("semafair", ".", SLOW),
 ]
 
