@@ -16,9 +16,10 @@ use crate::sync::const_fn;
 /// # Fairness
 ///
 /// Waiters are served in the order in which they were first polled, or
-/// [enqueued](crate::Acquire::enqueue) before, however many permits they ask for. First polls that overlap count in either order. Permits that come back are kept for the waiter
-/// at the head of the line until it has all it asked for, so requests for few permits cannot starve a
-/// request for many. Nobody who comes later is served earlier, [`try_acquire`] included.
+/// [enqueued](crate::Acquire::enqueue) before, however many permits they ask for. First polls that
+/// overlap count in either order. Permits that come back are kept for the waiter at the head of the
+/// line until it has all it asked for, so requests for few permits cannot starve a request for many.
+/// Nobody who comes later is served earlier, [`try_acquire`] included.
 ///
 /// # Cancel safety
 ///

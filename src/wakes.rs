@@ -5,7 +5,7 @@ use core::task::Waker;
 use arrayvec::ArrayVec;
 
 use crate::panic::{Panic, catch};
-use crate::sync::probe::BATCH;
+use crate::sync::sizes::BATCH;
 
 /// Wakers to wake, which are woken when this is dropped. [`waking`] makes it.
 ///

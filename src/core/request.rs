@@ -159,7 +159,7 @@ impl Request {
         mem::forget(demand);
 
         let (reserved, waker) = match core.line.get() {
-            // If some permits were free, they would have to be delivered.
+            // Only if none was free: those would have to be delivered.
             Some(line) if seen.free() == 0 => match line.try_join(self.permits, waker) {
                 Ok(place) => {
                     self.place = Some(place);
@@ -279,7 +279,7 @@ impl Request {
     fn poll_again_slow(&mut self, core: &Core, cx: &mut Context<'_>) -> Poll<Result<(), Reason>> {
         assert!(self.stage != Stage::Over, "`Acquire` polled after completion");
         let Some(place) = &mut self.place else {
-            // The answer came before this poll, and may have cost no poll before: see `enqueue`.
+            // The answer came before this poll, and perhaps from `enqueue`, which does not ask the budget.
             return if budget::is_due() { self.end(self.stage, cx) } else { self.say(self.stage) };
         };
         let Registered { verdict, unused, wake_now } = place.register(cx.waker());

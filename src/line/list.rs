@@ -5,9 +5,9 @@
 //!                 ^ hint                              ^ tail: segment | number of the next cell
 //! ```
 //!
-//! Segments are unlinked in Michael's way: freeze the segment's `next`, then change the pointer
+//! Segments are unlinked in Harris's way: freeze the segment's `next`, then change the pointer
 //! that leads to the segment, which is the head or the `next` before it. The thread whose change
-//! succeeds has unlinked it. A delivery unlinks at the head, when it goes on behind a segment whose
+//! succeeds has unlinked it. A walk unlinks at the head, when it goes on behind a segment whose
 //! cells are all satisfied. A [`List::sweep`] unlinks in the middle, when a third of the linked
 //! segments are finished. Any thread may do so at any time, and none waits for another.
 

@@ -17,6 +17,8 @@ pub(super) const ALIGN: usize = 128;
 const _: () = assert!(CELLS <= INDEX && INDEX & SHUT == 0 && INDEX | SHUT == ALIGN - 1);
 
 /// A segment, and the number of a cell: the place that is reserved next, if it is the tail's.
+///
+/// The number stands in the low bits of the pointer.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Position(*mut Segment);
 
@@ -107,7 +109,8 @@ impl Tail {
 
 /// A reserved place that its owner has not finished. It keeps its segment alive (I2).
 ///
-/// There is one for each cell, made when the cell is reserved. It cannot be copied or cloned.
+/// There is one for each cell, made when the cell is reserved. It cannot be copied or cloned. The pointer is
+/// tagged, as that of a [`Position`].
 #[derive(Debug)]
 pub(crate) struct Place(NonNull<Segment>);
 

@@ -18,7 +18,7 @@ use core::ptr::{self, NonNull};
 
 use super::cell::{Cell, Finish};
 use crate::sync::probe::alive;
-pub(crate) use crate::sync::probe::{CELLS, FIRST_CELLS};
+pub(crate) use crate::sync::sizes::{CELLS, FIRST_CELLS};
 use crate::sync::{AcqRel, Acquire, AtomicPtr, AtomicU32, Relaxed, Release, SeqCst};
 
 /// In `next`: this segment is being unlinked, and its `next` does not change any more.

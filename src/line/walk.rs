@@ -16,7 +16,7 @@ pub(super) enum Stop {
     Done,
     /// The collected wakers must be woken before it goes on.
     BatchFull,
-    /// The line is shut, and here it ends, or it is about to be.
+    /// The line ends here and is shut, or a close has begun.
     Shut,
 }
 
@@ -342,7 +342,7 @@ impl Visitor for Closing<'_> {
         let cell = segment.cell(index);
         match cell.void() {
             Visited::Open => self.at_open(list, segment, cell, index),
-            Visited::Short => unreachable!("a claim is voided whole"),
+            Visited::Short => unreachable!("a waiter is voided whole"),
             Visited::Satisfied => Visit::Passed,
             Visited::Returned { finish, .. } => finish.map_or(Visit::Passed, Visit::Finished),
             Visited::Served { waker, .. } => {

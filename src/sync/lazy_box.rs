@@ -18,7 +18,8 @@ fn address(word: u64) -> usize {
     word as usize
 }
 
-/// A box that is made when it is first needed. Until then, a number stands in its place: its *seed*, from which the value is made.
+/// A box that is made when it is first needed. Until then, a number stands in its place: its *seed*, from
+/// which the value is made.
 ///
 /// The seed is there to save space: it is known when a `static` is made, which cannot allocate.
 #[derive(Debug)]

@@ -1,10 +1,11 @@
 //! The atomics of this crate: `core`'s, or a checker's in builds for white-box tests.
 //!
-//! No other file names them, so that the checkers check the code that ships.
+//! No other file that ships names them, so that the checkers check the code that ships.
 
 pub(crate) mod lazy_box;
 pub(crate) mod probe;
 pub(crate) mod seeded;
+pub(crate) mod sizes;
 
 pub(crate) use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 #[cfg(feature = "keyed")]
@@ -30,7 +31,7 @@ pub(crate) use self::probe::steps::{AtomicBool, AtomicI64, AtomicPtr, AtomicU32,
 #[cfg(not(any(target_has_atomic = "64", feature = "portable-atomic")))]
 compile_error!("this target has no 64-bit atomics: semafair needs its feature `portable-atomic`");
 
-/// Stands between the write and the read of each Dekker pair (see `line/README.md`).
+/// Stands between the write and the read of the pairs D1 to D3 (see `line/README.md`), where no other fence does.
 ///
 /// The accesses on both sides of it are `SeqCst` read-modify-writes and loads, and need no fence
 /// between them. But loom treats `SeqCst` accesses as `AcqRel`, so there is a fence for loom alone.

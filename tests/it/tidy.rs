@@ -9,7 +9,7 @@ use source::{Source, word_at, words};
 
 /// The storeys, from the top. A file imports only from storeys below its own; `lib` may name all.
 /// A folder's `mod.rs` goes by the name of the folder.
-const STOREYS: [&str; 86] = [
+const STOREYS: [&str; 87] = [
     "lib",
     "monitor/blocking",
     "monitor/forward",
@@ -96,6 +96,7 @@ const STOREYS: [&str; 86] = [
     "sync",
     "sync/seeded",
     "sync/probe",
+    "sync/sizes",
 ];
 
 /// The same for `etcd/src`.
@@ -154,8 +155,15 @@ fn sources() -> Vec<(String, Source)> {
     sources_of(&root())
 }
 
-/// The same, of another folder.
+/// The same, of another crate.
 fn sources_of(root: &Path) -> Vec<(String, Source)> {
+    let all = files_of(root);
+    assert!(all.iter().any(|(name, _)| name == "lib"), "there are sources");
+    all
+}
+
+/// Every Rust file under a folder.
+fn files_of(root: &Path) -> Vec<(String, Source)> {
     let mut folders = vec![root.to_owned()];
     let mut all = Vec::new();
     while let Some(folder) = folders.pop() {
@@ -171,7 +179,6 @@ fn sources_of(root: &Path) -> Vec<(String, Source)> {
             }
         }
     }
-    assert!(all.iter().any(|(name, _)| name == "lib"), "there are sources");
     all
 }
 
@@ -361,6 +368,53 @@ fn every_invariant_that_is_cited_exists() {
     none(&violations);
 }
 
+/// The names of functions and tests that a text cites: in backticks, with the type or the module before.
+fn cited(text: &str) -> Vec<(Option<&str>, &str)> {
+    let is_name = |word: &str| {
+        word.starts_with(|first: char| first.is_ascii_lowercase())
+            && word.chars().all(|char| char.is_ascii_alphanumeric() || char == '_')
+    };
+    let mut names = Vec::new();
+    for quoted in text.split('`').skip(1).step_by(2) {
+        match quoted.rsplit_once("::") {
+            Some((parent, name)) if is_name(name) => {
+                names.push((parent.rsplit("::").next(), name));
+            }
+            // A test.
+            None if is_name(quoted) && quoted.matches('_').count() > 2 => {
+                names.push((None, quoted))
+            }
+            _ => {}
+        }
+    }
+    names
+}
+
+#[test]
+fn what_the_design_cites_exists() {
+    let has = |source: &Source, word: &str| words(&source.code).any(|(_, other)| other == word);
+    let mut sources = sources();
+    sources.extend(files_of(Path::new(env!("CARGO_MANIFEST_DIR"))));
+    let mut violations = Vec::new();
+    for file in ["src/line/README.md", "src/line/tests/README.md", "CONTRIBUTING.md"] {
+        let text = fs::read_to_string(root().join("..").join(file)).unwrap_or_default();
+        for (parent, name) in cited(&text) {
+            let defines = |(at, source): &(String, Source)| {
+                let Some(parent) = parent else { return has(source, name) };
+                // Of our own, or a call of another crate's.
+                source.code.contains(&format!("fn {name}"))
+                    && (at.contains(parent) || has(source, parent))
+                    || source.code.contains(&format!("{parent}::{name}"))
+            };
+            if !sources.iter().any(defines) {
+                let place = parent.unwrap_or("the sources");
+                violations.push(format!("{file}: there is no {name} in {place}"));
+            }
+        }
+    }
+    none(&violations);
+}
+
 /// The rules themselves: each finds what it is made for, and only that.
 mod rules {
     use super::*;
@@ -468,6 +522,12 @@ mod rules {
     #[test]
     fn invariants_are_numbered_words() {
         assert_eq!(invariants("by I3 and (I12), not XI4, I5a, i6, I, I07"), ["I3", "I12"]);
+    }
+
+    #[test]
+    fn names_are_cited_in_backticks() {
+        let text = "`Line::join` and `crowds::*`, `a_test_of_that_name`; `try_x`, `Line`, a_b_c_d";
+        assert_eq!(cited(text), [(Some("Line"), "join"), (None, "a_test_of_that_name")]);
     }
 
     #[test]

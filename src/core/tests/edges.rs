@@ -13,7 +13,7 @@ use crate::line::{Joined, Line};
 use crate::sync::probe::count::Count;
 use crate::sync::probe::memory;
 use crate::sync::probe::steps::{at_steps, before_step};
-use crate::sync::probe::{BATCH, CELLS};
+use crate::sync::sizes::{BATCH, CELLS};
 use crate::wakes::{Wakes, waking};
 use crate::{Acquire, AcquireOwned, Semaphore, SemaphorePermit};
 

@@ -16,8 +16,9 @@ use std::vec::Vec;
 use super::watchdog::watch;
 use crate::line::Line;
 use crate::sync::probe::count::Count;
+use crate::sync::probe::memory;
 use crate::sync::probe::steps::before_step;
-use crate::sync::probe::{CELLS, memory};
+use crate::sync::sizes::CELLS;
 use crate::{AcquireOwned, OwnedSemaphorePermit, Semaphore};
 
 /// Runs it to its end on another thread, whose steps are not counted.

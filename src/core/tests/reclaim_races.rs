@@ -1,7 +1,7 @@
 //! Segments that come and go. The models' cells panic when they are used after they were freed.
 
 use super::models::{Bank, check};
-use crate::sync::probe::CELLS;
+use crate::sync::sizes::CELLS;
 
 /// Across the border between two segments, from both sides.
 #[test]

@@ -16,11 +16,12 @@
 //! ```
 //!
 //! Each arrow from AWAKE also starts at PARKED. `OPEN(c)` may lose its units to a closer, a
-//! deliverer or a joiner behind. A deliverer may put the LOOK mark on it, which tells its owner to
+//! deliverer, a joiner behind, or one who lowers the limit. A deliverer may put the LOOK mark on it, which tells its owner to
 //! look in front before it joins. DONE, VOID and SKIPPED are final for the line, and wait for their
 //! owner to see them. GONE is final for all (I2).
 //!
-//! This file has the steps of deliverers, closers, joiners behind, and carriers of the WATCH mark.
+//! This file has the steps of deliverers, closers, joiners behind, those who lower the limit, and
+//! carriers of the WATCH mark.
 //! `waiter.rs` has those of the place's owner.
 
 #![expect(unsafe_code, reason = "turns the two words in the slot back into the waker they were")]

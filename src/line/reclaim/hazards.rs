@@ -8,7 +8,7 @@
 //! 2004; the handing over is that of Correia, Ramalhete and Felber, *OrcGC*, 2021.)
 //!
 //! Slots belong to the line, and not to threads: a slot is claimed by a compare-and-swap, and left
-//! by a store. The line has one. When a second thread finds it taken, a block of more is made.
+//! by a store. The line has one. When a thread finds all taken, a block of more is made.
 
 #![expect(unsafe_code, reason = "follows protected pointers, and frees")]
 #![expect(clippy::disallowed_methods, reason = "takes back the blocks of slots that it made")]
@@ -19,7 +19,8 @@ use core::ptr::{self, NonNull};
 use super::pool::{allocate, free};
 use crate::line::position::Tail;
 use crate::line::segment::{CELLS, FIRST_CELLS, Retired, Segment, behind};
-use crate::sync::probe::{self, FIRST_HAZARDS, MORE_HAZARDS};
+use crate::sync::probe;
+use crate::sync::sizes::{FIRST_HAZARDS, MORE_HAZARDS};
 use crate::sync::{AcqRel, AtomicPtr, Relaxed, Release, SeqCst, const_fn, dekker, seeded};
 use crate::wakes::waking;
 
@@ -117,7 +118,7 @@ impl Drop for More {
 
 /// All hazard slots of a line.
 ///
-/// The first slot is enough while one thread at a time looks at a segment.
+/// The first slot is enough while one thread at a time looks at one segment.
 #[derive(Debug)]
 pub(in crate::line) struct Hazards {
     first: [HazardSlot; FIRST_HAZARDS],

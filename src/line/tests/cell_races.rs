@@ -1,5 +1,5 @@
 //! A cell by itself: each of its states against all that can happen to it there, two or three at
-//! once. A child of `line.rs`, to reach into the line.
+//! once.
 //!
 //! Whatever comes first: no unit is lost or invented, each waker is taken once, whoever waits is
 //! woken when its wait is over, and the WATCH mark stays in one hand.
@@ -57,6 +57,8 @@ enum Other {
     Pass(u64),
     /// One who joined behind takes along what lies here.
     PickUp,
+    /// One who lowers the limit takes back so many of the units that lie here.
+    TakeBack(u64),
     Close,
     /// Whoever finished the last cell but this hands the mark on.
     Mark,
@@ -129,7 +131,7 @@ impl Other {
                         break;
                     }
                     Visited::Satisfied => break,
-                    Visited::Short => unreachable!("a claim is voided whole"),
+                    Visited::Short => unreachable!("a waiter is voided whole"),
                     Visited::Open => {
                         if let Some(left) = cell.take_units(true) {
                             outcome.units = i64::try_from(left).unwrap();
@@ -138,6 +140,9 @@ impl Other {
                     }
                 }
             },
+            Self::TakeBack(units) => {
+                outcome.units = i64::try_from(cell.take_back(units).unwrap_or(0)).unwrap();
+            }
             Self::Mark => outcome.marks = i64::from(cell.watch()),
             Self::TellToLook => drop(cell.tell_to_look()),
         }
@@ -148,7 +153,7 @@ impl Other {
     fn brings(self) -> i64 {
         match self {
             Self::Deliver(units) | Self::Pass(units) => i64::try_from(units).unwrap(),
-            Self::PickUp | Self::Close | Self::Mark | Self::TellToLook => 0,
+            Self::PickUp | Self::TakeBack(_) | Self::Close | Self::Mark | Self::TellToLook => 0,
         }
     }
 }
@@ -218,6 +223,14 @@ impl<'a> Waiter<'a> {
     }
 
     fn vacate(&mut self, seen: Seen, on_its_way: u32) {
+        // The usual way.
+        let at_once = if on_its_way == 0 { self.cell.try_vacate(seen) } else { None };
+        if let Some((finish, _waker)) = at_once {
+            self.outcome.units += i64::from(WANTS - seen.missing());
+            self.outcome.finished(finish);
+            self.is_there = false;
+            return;
+        }
         let vacated = self.cell.vacate(seen, on_its_way.min(seen.missing()));
         let had = WANTS - seen.missing();
         self.outcome.units += i64::from(had + vacated.returned + vacated.owed);
@@ -285,12 +298,21 @@ fn company(start: Start) -> Vec<[Other; 2]> {
     if matches!(start, Start::Open(_)) {
         all.extend([
             [Pass(1), Deliver(1)],
+            [Pass(1), Pass(1)],
             [Pass(1), Close],
             [Pass(1), Mark],
             [PickUp, Deliver(2)],
             [PickUp, Pass(1)],
-            [PickUp, Close],
             [PickUp, PickUp],
+            [PickUp, Close],
+            [PickUp, Mark],
+            [TakeBack(1), Deliver(1)],
+            [TakeBack(1), Pass(1)],
+            [TakeBack(1), PickUp],
+            [TakeBack(1), TakeBack(1)],
+            [TakeBack(1), Close],
+            [TakeBack(1), Mark],
+            [TakeBack(1), TellToLook],
             [TellToLook, Deliver(1)],
             [TellToLook, Pass(1)],
             [TellToLook, PickUp],
@@ -370,6 +392,16 @@ fn open_with_all_and_its_owner_joins() {
 #[test]
 fn parked_looks_anew() {
     races(Start::Parked, Owner::LookAnew(2));
+}
+
+#[test]
+fn parked_with_a_part_looks_anew() {
+    races(Start::Partly, Owner::LookAnew(2));
+}
+
+#[test]
+fn awake_looks() {
+    races(Start::Awake, Owner::LookAnew(1));
 }
 
 #[test]

@@ -18,8 +18,9 @@ use crate::line::reclaim::Source;
 use crate::line::segment::{CELLS, Completed};
 use crate::line::{Joined, Line, Place, Registered, Verdict};
 use crate::sync::probe::count::Count;
+use crate::sync::probe::memory;
 use crate::sync::probe::steps::{at_steps, watched};
-use crate::sync::probe::{BATCH, memory};
+use crate::sync::sizes::BATCH;
 
 /// Who looks in front so late that the line has gone on without it takes nothing from behind its
 /// place: a unit that lies in a place that was not given out is for whoever takes that.

@@ -12,9 +12,8 @@ use std::task::Wake;
 use std::vec::Vec;
 
 use super::subject::Subject;
-use crate::sync::probe::BATCH;
-use crate::sync::probe::CELLS;
 use crate::sync::probe::steps::step;
+use crate::sync::sizes::{BATCH, CELLS};
 
 /// A waker that remembers. Being woken is a step: it may never return.
 #[derive(Debug, Default)]
