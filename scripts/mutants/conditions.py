@@ -1,52 +1,29 @@
 """Mutants with another condition, operator or result; found by cargo-mutants.
 
 .cargo/mutants.toml says which files are changed. Most mutants are in one program (see `schemata`), which is
-built once. Those that cannot be there, and those that no test asks for, cargo-mutants builds one by one.
+built once. Those that cannot be there, and those that no test asks for, are built one by one.
 """
 
 import functools
 import json
 import os
 import re
-import shutil
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import models
 import schemata
 import tests_run
 import working_copy
-from models import LOOM, ONE_CELL
 from mutant import Mutant, TestsFail, named
 from tests_run import DoesNotCompile, Tests
 from working_copy import OUT, ROOT
 
 VERSION = "27.1.0"
-VARIABLES = {
-    "CARGO_TARGET_DIR": str(ROOT / "target"),
-    # The tests' own limit is for a quick machine. cargo-mutants measures how long they take here.
-    "SEMAFAIR_LIMIT": "600",
-}
+VARIABLES = {"CARGO_TARGET_DIR": str(ROOT / "target")}
 CARGO_MUTANTS = ROOT / "target/tools/bin/cargo-mutants"
-
-
-@dataclass(frozen=True)
-class Stage:
-    """Some of the tests. Each stage runs on the mutants that the stages before have left."""
-
-    title: str
-    arguments: str
-    variables: dict[str, str] = field(default_factory=dict)
-
-
-STAGES = [
-    Stage("white-box tests", "--package semafair --lib"),
-    Stage("tests", "--package semafair-tests --test it --test memory -- --skip bank --skip races --skip stress --skip tidy"),
-    Stage("loom, two cells", "--package semafair --release --lib", LOOM),
-    Stage("loom, one cell", "--package semafair --release --lib", {**LOOM, **ONE_CELL}),
-]
 
 
 def install() -> None:
@@ -59,11 +36,6 @@ def install() -> None:
     subprocess.run(command.split(), check=True, env={**os.environ, **quick})
 
 
-def cargo_mutants(root: Path) -> list[str | Path]:
-    """Returns the start of each command line of cargo-mutants."""
-    return [CARGO_MUTANTS, "mutants", "--dir", root, "--colors", "never"]
-
-
 def find() -> list[Mutant]:
     """Asks cargo-mutants for the mutants of the checkout."""
     install()
@@ -73,7 +45,8 @@ def find() -> list[Mutant]:
 @functools.cache
 def listed() -> str:
     """Returns the list that cargo-mutants prints, in JSON."""
-    return subprocess.check_output([*cargo_mutants(ROOT), "--list", "--json"], text=True)
+    command = [CARGO_MUTANTS, "mutants", "--dir", ROOT, "--colors", "never", "--list", "--json"]
+    return subprocess.check_output(command, text=True)
 
 
 def parse(text: str) -> list[Mutant]:
@@ -182,49 +155,72 @@ def survivors(mutants: Sequence[Mutant], jobs: int) -> tuple[list[Mutant], list[
         left = [mutant for mutant in left if numbered[mutant] in survived]
     alone += [mutant for mutant in left if together.is_evaluated_early(mutant)]
     left = [mutant for mutant in left if mutant not in alone]
-    others, more = survivors_alone(alone)
+    others, more = survivors_alone(alone, jobs)
     return left + others, invalid + more
 
 
-def survivors_alone(mutants: Sequence[Mutant]) -> tuple[list[Mutant], list[Mutant]]:
+def survivors_alone(mutants: Sequence[Mutant], jobs: int) -> tuple[list[Mutant], list[Mutant]]:
     """Does the same with mutants that are built one by one."""
-    copy = working_copy.make("conditions")
-    by_key = {mutant.key: mutant for mutant in mutants}
-    left, invalid = list(mutants), []
-    for stage in STAGES:
-        if not left:
-            break
-        print(f"--- {stage.title}: {len(left)} mutants, built one by one", flush=True)
-        results = run(stage, copy, left)
-        # A mutant on which a test never ends is killed, too.
-        for key in results["timeout"]:
-            print(f"{by_key[key]}: killed by the time limit")
-        for key in results["unviable"]:
-            print(f"{by_key[key]}: does not compile")
-        invalid += [by_key[key] for key in results["unviable"]]
-        left = [by_key[key] for key in results["missed"]]
+    if not mutants:
+        return [], []
+    alone = Alone()
+    left, invalid = [], []
+    print(f"--- {len(mutants)} mutants, built one by one", flush=True)
+    for mutant in mutants:
+        try:
+            killed = alone.killed(mutant, jobs)
+        except DoesNotCompile:
+            invalid.append(mutant)
+            print(f"{mutant}: does not compile", flush=True)
+            continue
+        print(f"{mutant}: {f'killed by {killed}' if killed else 'survived'}", flush=True)
+        if not killed:
+            left.append(mutant)
     return left, invalid
 
 
-def run(stage: Stage, copy: Path, mutants: Sequence[Mutant]) -> dict[str, list[str]]:
-    """Runs the tests of one stage on each mutant. Returns the keys of the mutants by result."""
-    output = OUT / "conditions.out" / stage.title
-    shutil.rmtree(output, ignore_errors=True)
-    output.mkdir(parents=True)
-    these = [word for mutant in mutants for word in ("--re", f"^{re.escape(mutant.key)}$")]
-    status = subprocess.run(
-        [
-            *cargo_mutants(copy),
-            *("--in-place", "--output", output),
-            *these,
-            *("--", *stage.arguments.split()),
-        ],
-        env={**VARIABLES, **os.environ, **stage.variables},
-        check=False,
-    ).returncode
-    if status == 4:
-        raise TestsFail(f"these tests fail without a mutant: {stage.title}")
-    # 2: a mutant has survived. 3: a time limit has ended a test.
-    assert status in (0, 2, 3), f"cargo-mutants ended with {status}"
-    kinds = ("timeout", "unviable", "missed")
-    return {kind: (output / f"mutants.out/{kind}.txt").read_text().splitlines() for kind in kinds}
+class Alone:
+    """A working copy that is one mutant after the other."""
+
+    def __init__(self) -> None:
+        self.copy = working_copy.make("alone")
+        self.items = {item["name"]: item for item in json.loads(listed())}
+        programs = {name: self.build(name) for name in BUILDS}
+        self.tests = [(name, Tests(programs[name], arguments, self.copy / at)) for name, at, arguments in RUNS]
+        for _, one in self.tests:
+            one.measure()
+
+    def build(self, name: str) -> Path:
+        return tests_run.build(self.copy, BUILDS[name], VARIABLES)[name]
+
+    def killed(self, mutant: Mutant, jobs: int) -> str:
+        """Returns what fails on a mutant, or nothing."""
+        item = self.items[mutant.key]
+        file = self.copy / item["file"]
+        # As if each byte were a character: the compiler counts in bytes.
+        text = file.read_text(encoding="latin-1")
+        start, end = schemata.place(text, item["span"])
+        file.write_text(text[:start] + item["replacement"] + text[end:], encoding="latin-1")
+        try:
+            return self.fails() or self.model_fails(mutant, jobs)
+        finally:
+            file.write_text(text, encoding="latin-1")
+
+    def fails(self) -> str:
+        """Returns which test fails now. What is not run is not built."""
+        built = set()
+        for name, one in self.tests:
+            if name not in built:
+                self.build(name)
+                built.add(name)
+            if failed := one.run(one.limit(), {"SEMAFAIR_LIMIT": "600"}):
+                return failed
+        return ""
+
+    def model_fails(self, mutant: Mutant, jobs: int) -> str:
+        """Returns which model fails now: as it would without a mutant, as there is no other code here."""
+        try:
+            models.survivors(self.copy, [mutant], jobs)
+        except TestsFail as failed:
+            return str(failed)
+        return ""

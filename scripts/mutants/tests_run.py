@@ -99,22 +99,28 @@ class Tests:
             return "the time limit"
         return failed or (f"the end of the process ({status})" if status else "")
 
-    def prepare(self, asked: Path) -> None:
-        """Runs the tests on the unchanged code, and appends which mutants they ask for to `asked`."""
+    def measure(self) -> None:
+        """Runs the tests on the unchanged code."""
         start = time.monotonic()
         if failed := self.run(600, {}):
             raise TestsFail(f"{self.program.name} fails without a mutant: {failed}")
         self.time = time.monotonic() - start
+
+    def prepare(self, asked: Path) -> None:
+        """The same; appends which mutants they ask for to `asked`."""
+        self.measure()
         self.run(600, {"ASKED": str(asked)})
+
+    def limit(self) -> float:
+        """Returns after how many seconds a test is taken for one that never ends."""
+        return 10 + 3 * self.time
 
     def survivors(self, mutants: Sequence[Mutant], numbers: dict[str, int], jobs: int) -> list[Mutant]:
         """Returns the mutants that no test fails on, and prints what killed the others."""
-        limit = 10 + 3 * self.time
-
         def kills(mutant: Mutant) -> str:
             # The tests' own limit is for a quick machine.
             variables = {"MUTANT": str(numbers[mutant.key]), "SEMAFAIR_LIMIT": "600"}
-            killed = self.run(limit, variables)
+            killed = self.run(self.limit(), variables)
             print(f"{mutant}: {f'killed by {killed}' if killed else 'survived'}", flush=True)
             return killed
 

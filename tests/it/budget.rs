@@ -72,6 +72,31 @@ fn neighbours_of_one_who_takes_from_several_have_their_turn() {
     });
 }
 
+/// Meanwhile it would hold what the others could use.
+#[test]
+fn who_takes_from_several_does_not_yield_with_a_grant() {
+    on_one_thread(async {
+        // The budget is asked at some of a thread's acquires only.
+        for _ in 0..100 {
+            let semaphore = Semaphore::new(0);
+            let mut all = Semaphore::acquire_all([(&semaphore, 1)]);
+            let first = poll_fn(|cx| Poll::Ready(Pin::new(&mut all).poll(cx).is_ready()));
+            assert!(!first.await, "nothing is free");
+            semaphore.add_permits(1);
+            poll_fn(|cx| {
+                // From here on, this task has no budget.
+                while let Poll::Ready(proceed) = coop::poll_proceed(cx) {
+                    proceed.made_progress();
+                }
+                assert!(Pin::new(&mut all).poll(cx).is_ready(), "it keeps what it was granted");
+                Poll::Ready(())
+            })
+            .await;
+            yield_now().await;
+        }
+    });
+}
+
 /// To be refused takes no time either.
 #[test]
 fn neighbours_of_one_who_is_refused_have_their_turn() {
