@@ -171,6 +171,29 @@ fn closing_refuses_all_who_wait() {
     assert_eq!((pool.status().available, pool.status().queued), (1, 0));
 }
 
+/// A key that is in use stays so after `close`, and no other comes into use.
+#[test]
+fn what_is_counted_is_what_is_listed_and_waited_for() {
+    let pool = PartitionedSemaphore::new(1);
+    let old = pool.try_acquire("old").unwrap();
+    let mut drained = wait(pool.drained());
+    pool.close();
+    let seen = || {
+        let mut listed = Vec::new();
+        pool.for_each(|key, _| listed.push(*key));
+        assert_eq!(pool.len(), listed.len());
+        listed
+    };
+    let (new, same) = (pool.acquire("new"), pool.acquire("old"));
+    assert_eq!((seen(), pool.status_of("new")), (vec!["old"], None));
+    drop(old);
+    waits(&mut drained);
+    drop(same);
+    served(&mut drained);
+    assert_eq!((seen(), pool.is_empty()), (vec![], true));
+    assert!(pollster::block_on(new).unwrap_err().is_closed());
+}
+
 #[test]
 fn wakers_and_functions_run_outside_of_the_lock() {
     let pool = PartitionedSemaphore::builder(1).weight(|key: &u32| 1 - *key / 9).build();
