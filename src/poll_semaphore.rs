@@ -191,6 +191,7 @@ impl PollSemaphore {
 impl futures_core::Stream for PollSemaphore {
     type Item = OwnedSemaphorePermit;
 
+    #[track_caller]
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.get_mut().poll_acquire(cx)
     }

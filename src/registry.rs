@@ -16,7 +16,7 @@
 //!   use any more. An entry that is made later has no permit, and is not in the map: it is for one caller alone.
 //!
 //! The map knows hashes and pointers. So no user code runs inside it but for `Eq`, which runs while nothing is locked and
-//! nothing was allocated: `Hash` runs once before each call, and keys and values are dropped outside, by their last user.
+//! nothing was allocated: `Hash` runs once before, and keys and values are dropped outside, by their last user.
 
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
@@ -62,6 +62,19 @@ pub(crate) struct Entry<K, V, S> {
     registry: Arc<Registry<K, V, S>>,
     // Its drop may tell others that the key is gone. So it comes last.
     place: Option<OwnedSemaphorePermit>,
+}
+
+/// What becomes of a key that somebody wants to use.
+pub(crate) enum Found<'r, K, V, S> {
+    InUse(Arc<Entry<K, V, S>>),
+    Vacant(Vacant<'r, K, V, S>),
+}
+
+/// A key that was not in use a moment ago.
+pub(crate) struct Vacant<'r, K, V, S> {
+    registry: &'r Arc<Registry<K, V, S>>,
+    key: K,
+    hash: u64,
 }
 
 /// The entries of one hash: nearly always one.
@@ -141,32 +154,38 @@ impl<K, V, S: BuildHasher> Registry<K, V, S> {
         search(buckets.get(&hash)?, key, passed)
     }
 
-    /// The entry of `key`; if it has none, a new one, whose value `make` makes. If `places` is closed, that does not count, and
-    /// nobody else gets it.
-    ///
-    /// If two threads make one for the same key at the same time, one of the values is dropped.
-    pub(crate) fn get_or_insert_with(
-        self: &Arc<Self>,
-        key: K,
-        make: impl FnOnce(&K) -> V,
-    ) -> Arc<Entry<K, V, S>>
+    /// The entry of `key`, or that it needs a new one.
+    pub(crate) fn entry(self: &Arc<Self>, key: K) -> Found<'_, K, V, S>
     where
         K: Hash + Eq,
     {
         let hash = self.hasher.hash_one(&key);
-        // Above the guards of the map, so that they are dropped after these.
         let mut passed = Vec::new();
-        if let Some(entry) = self.find(hash, &key, &mut passed) {
-            return entry;
+        match self.find(hash, &key, &mut passed) {
+            Some(entry) => Found::InUse(entry),
+            None => Found::Vacant(Vacant { registry: self, key, hash }),
         }
-        let place = self.places.clone().try_acquire_owned().ok();
-        let value = make(&key);
+    }
+}
+
+impl<K: Eq, V, S: BuildHasher> Vacant<'_, K, V, S> {
+    pub(crate) const fn key(&self) -> &K {
+        &self.key
+    }
+
+    /// Makes an entry. If `places` is closed, that does not count, and nobody else gets it. If another thread has
+    /// made one meanwhile, this returns that, and drops `value`.
+    pub(crate) fn insert(self, value: V) -> Arc<Entry<K, V, S>> {
+        let Self { registry, key, hash } = self;
+        let place = registry.places.clone().try_acquire_owned().ok();
         // If it does not come in, its drop uses the map as well.
-        let new = Arc::new(Entry { value, key, hash, registry: self.clone(), place });
+        let new = Arc::new(Entry { value, key, hash, registry: registry.clone(), place });
         if new.place.is_none() {
             return new;
         }
-        let buckets = self.pin();
+        // Above the guards of the map, so that they are dropped after these.
+        let mut passed = Vec::new();
+        let buckets = registry.pin();
         let outcome = buckets.compute(hash, |found| {
             if let Some(entry) = found.and_then(|(_, bucket)| search(bucket, &new.key, &mut passed))
             {

@@ -17,7 +17,7 @@ use self::entry::KeyEntry;
 use self::handle::KeyedHandle;
 use crate::core::balance::check_permits;
 use crate::drained::DrainedOwned;
-use crate::registry::Registry;
+use crate::registry::{Found, Registry};
 use crate::semaphore::Semaphore;
 use crate::status::Status;
 use crate::sync::{SeqCst, fence};
@@ -323,12 +323,16 @@ where
     #[track_caller]
     pub(super) fn entry(&self, key: K) -> Arc<KeyEntry<K, S>> {
         let Shared { registry, limit } = &*self.shared;
-        let entry = registry.get_or_insert_with(key, |key| {
-            Semaphore::new(match limit {
-                Limit::Same(permits) => *permits,
-                Limit::By(limit) => limit(key),
-            })
-        });
+        let entry = match registry.entry(key) {
+            Found::InUse(entry) => entry,
+            Found::Vacant(vacant) => {
+                let permits = match limit {
+                    Limit::Same(permits) => *permits,
+                    Limit::By(limit) => limit(vacant.key()),
+                };
+                vacant.insert(Semaphore::new(permits))
+            }
+        };
         // ORDERING: SeqCst. Pairs with `close`: either that finds the entry, or this sees that it was called.
         fence(SeqCst);
         if self.is_closed() {

@@ -20,7 +20,7 @@ use self::pool::Pool;
 use self::tenant::{Tenant, TenantEntry};
 use crate::drained::DrainedOwned;
 use crate::error::TryAcquireError;
-use crate::registry::Registry;
+use crate::registry::{Found, Registry};
 use crate::semaphore::Semaphore;
 use crate::status::Status;
 
@@ -247,10 +247,13 @@ impl<K: Hash + Eq> PartitionedSemaphore<K> {
     #[track_caller]
     fn tenant(&self, key: K) -> Arc<TenantEntry<K>> {
         let Shared { settings, pool, registry } = &*self.shared;
-        registry.get_or_insert_with(key, |key| Tenant {
-            terms: settings.terms(key),
-            pool: pool.clone(),
-        })
+        match registry.entry(key) {
+            Found::InUse(tenant) => tenant,
+            Found::Vacant(vacant) => {
+                let terms = settings.terms(vacant.key());
+                vacant.insert(Tenant { terms, pool: pool.clone() })
+            }
+        }
     }
 
     /// Waits for a permit, in the line of `key`.
