@@ -76,7 +76,7 @@ fn a_request_that_is_partly_free_counts_for_the_rest() {
 
 #[test]
 fn the_largest_bound_is_none() {
-    for bound in [1 << 55, usize::MAX] {
+    for bound in [usize::try_from(1_u64 << 55).unwrap_or(usize::MAX), usize::MAX] {
         let sem = Semaphore::builder(0).queue_limit(bound).build();
         let _line: Vec<_> = (0..100).map(|_| wait(sem.acquire_many(u32::MAX >> 3))).collect();
     }
