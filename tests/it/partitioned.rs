@@ -10,6 +10,7 @@ use fastrand::Rng;
 use semafair::{PartitionedAcquire, PartitionedPermit, PartitionedSemaphore, TryAcquireError};
 use tokio_test::task::{Spawn, spawn};
 
+use crate::limits::BIGGEST;
 use crate::support::hooks::Hooked;
 use crate::support::watchdog::times;
 use crate::support::{panic_of, poll, seed, served, wait, waits, watch};
@@ -192,6 +193,21 @@ fn what_is_counted_is_what_is_listed_and_waited_for() {
     served(&mut drained);
     assert_eq!((seen(), pool.is_empty()), (vec![], true));
     assert!(pollster::block_on(new).unwrap_err().is_closed());
+}
+
+/// More than a `usize` has on 32 bits.
+#[test]
+fn all_who_wait_for_everything_are_added_up() {
+    let pool = PartitionedSemaphore::new(BIGGEST as usize);
+    let one = pool.try_acquire("a").unwrap();
+    let waiting: Vec<_> = (0..9).map(|_| wait(pool.acquire_many("a", BIGGEST))).collect();
+    let sum = usize::try_from(9 * u64::from(BIGGEST)).unwrap_or(usize::MAX);
+    assert_eq!(pool.status().queued, sum);
+    assert_eq!(pool.status_of("a").unwrap().queued, sum);
+    drop(waiting);
+    assert_eq!((pool.status().queued, pool.status_of("a").unwrap().queued), (0, 0));
+    drop(one);
+    assert!(pool.is_empty());
 }
 
 #[test]
