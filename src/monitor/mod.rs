@@ -209,7 +209,7 @@ impl Monitored {
     /// [`Metrics`]. Without this call, nothing is counted. Another call returns the gauges again, and the counters stay
     /// those of the first.
     ///
-    /// The recorder may panic: nothing is lost by it, and the panic comes out of the call that recorded.
+    /// The recorder may panic, or use the semaphore: nothing is held or lost, and a panic comes out of the call that recorded.
     ///
     /// # Examples
     ///

@@ -255,7 +255,10 @@ impl Roster {
     /// Counts from now on how requests end.
     #[cfg(feature = "metrics")]
     pub(super) fn count_ends(&self, name: &metrics::SharedString) {
-        self.counters.get_or_init(|| AssertUnwindSafe(Counters::new(name)));
+        if self.counters.get().is_none() {
+            // The recorder is user code, which may come here as well. The first that is complete counts.
+            let _unused = self.counters.set(AssertUnwindSafe(Counters::new(name)));
+        }
     }
 
     /// Counts the end of a request, which may have `waited`.
