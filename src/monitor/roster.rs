@@ -129,7 +129,8 @@ impl Entry {
         };
     }
 
-    /// What it was answered, if it was woken. It cannot tell a grant from a refusal if the semaphore was closed in between.
+    /// What it was answered, if it was woken. A wake does not say whether it is one of a grant, and the place that knows is the
+    /// future's. So a grant looks like a refusal if the semaphore was closed in between.
     fn answer(&self) -> Phase {
         if self.semaphore.is_closed() { Phase::Refused } else { Phase::Granted }
     }
