@@ -94,6 +94,7 @@ fn of_a_semaphore() {
         sem.try_acquire_between(empty()),
         sem.clone().try_acquire_between_owned(empty()),
         Semaphore::acquire_all([(&*sem, u32::MAX), (&*sem, u32::MAX)]),
+        Semaphore::acquire_all_owned([(sem.clone(), u32::MAX), (sem.clone(), u32::MAX)]),
         PollSemaphore::new(sem.clone()).add_permits(TOO_MANY),
         sem.try_acquire().unwrap().merge(other.try_acquire().unwrap()),
         sem.clone().try_acquire_owned().unwrap().merge(other.clone().try_acquire_owned().unwrap()),
@@ -114,6 +115,7 @@ fn of_a_future_that_was_ready() {
         polls_twice!(sem.clone().acquire_between_owned(1..=2)),
         polls_twice!(Semaphore::acquire_in(sem.clone())),
         polls_twice!(Semaphore::acquire_all([(&*sem, 1)])),
+        polls_twice!(Semaphore::acquire_all_owned([(sem.clone(), 1)])),
         polls_twice!(sem.run(async {})),
     ]);
     assert_eq!(sem.available_permits(), 9);
@@ -134,6 +136,7 @@ fn of_a_request_for_too_many() {
         sem.clone().try_acquire_between_owned(n..=n),
         Semaphore::try_acquire_many_in(sem.clone(), n),
         Semaphore::acquire_all([(&*sem, n)]),
+        Semaphore::acquire_all_owned([(sem.clone(), n)]),
         sem.blocking_acquire_many(n),
         sem.clone().blocking_acquire_many_owned(n),
         sem.blocking_acquire_many_timeout(n, std::time::Duration::ZERO),
