@@ -64,7 +64,7 @@ pub(crate) struct Entry<K, V, S> {
     place: Option<OwnedSemaphorePermit>,
 }
 
-/// What becomes of a key that somebody wants to use.
+/// Whether a key is in use.
 pub(crate) enum Found<'r, K, V, S> {
     InUse(Arc<Entry<K, V, S>>),
     Vacant(Vacant<'r, K, V, S>),
@@ -154,7 +154,7 @@ impl<K, V, S: BuildHasher> Registry<K, V, S> {
         search(buckets.get(&hash)?, key, passed)
     }
 
-    /// The entry of `key`, or that it needs a new one.
+    /// The entry of `key`; or the key itself, which may get one.
     pub(crate) fn entry(self: &Arc<Self>, key: K) -> Found<'_, K, V, S>
     where
         K: Hash + Eq,
@@ -237,6 +237,7 @@ impl<K, V, S> Entry<K, V, S> {
 impl<K, V, S> Drop for Entry<K, V, S> {
     fn drop(&mut self) {
         if self.place.is_none() {
+            // It is not in the map.
             return;
         }
         if IS_ENDING.get() {

@@ -226,9 +226,8 @@ fn of_a_layer() {
     }
 }
 
-#[cfg(feature = "futures")]
+#[cfg(all(feature = "futures", target_pointer_width = "32"))]
 #[test]
-#[cfg(target_pointer_width = "32")]
 fn of_a_weighted_stream() {
     use futures::{Stream, stream};
     use semafair::LimitedStreamExt;
