@@ -74,9 +74,11 @@ fn a_request_that_is_partly_free_counts_for_the_rest() {
     assert_eq!(sem.available_permits(), 2);
 }
 
+/// On 32 bits, each number is a bound.
+#[cfg(target_pointer_width = "64")]
 #[test]
 fn the_largest_bound_is_none() {
-    for bound in [usize::try_from(1_u64 << 55).unwrap_or(usize::MAX), usize::MAX] {
+    for bound in [1 << 55, usize::MAX] {
         let sem = Semaphore::builder(0).queue_limit(bound).build();
         let _line: Vec<_> = (0..100).map(|_| wait(sem.acquire_many(u32::MAX >> 3))).collect();
     }
