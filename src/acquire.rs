@@ -180,13 +180,6 @@ impl fmt::Debug for AcquireOwned {
     }
 }
 
-impl AcquireOwned {
-    /// Whether it has returned, and may not be polled any more.
-    pub(crate) const fn is_over(&self) -> bool {
-        self.request.is_over()
-    }
-}
-
 impl Semaphore {
     /// Waits for a permit.
     ///

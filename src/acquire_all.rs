@@ -1,16 +1,18 @@
 //! Acquiring from several semaphores, without holding one while waiting for another.
 
+use alloc::sync::Arc;
 use core::array;
 use core::fmt;
 use core::future::Future;
+use core::ops::Deref;
 use core::pin::Pin;
 use core::ptr;
 use core::task::{Context, Poll, ready};
 
-use crate::acquire::Acquire;
+use crate::acquire::{Acquire, AcquireOwned};
 use crate::core::budget;
-use crate::error::AcquireError;
-use crate::permit::SemaphorePermit;
+use crate::error::{AcquireError, TryAcquireError};
+use crate::permit::{OwnedSemaphorePermit, SemaphorePermit};
 use crate::semaphore::Semaphore;
 
 /// How often it waits in vain in one poll. Then it lets others run.
@@ -21,45 +23,170 @@ const ROUNDS: usize = 16;
 /// It may be moved while it waits, and stored in a struct.
 #[must_use = "futures do nothing unless polled"]
 pub struct AcquireAll<'a, const N: usize> {
-    /// In the order of the call.
-    wanted: [Wanted<'a>; N],
-    /// The place in the line of one of them; `None` when all are to be tried.
-    waiting: Option<Waiting<'a>>,
-    is_done: bool,
+    all: All<&'a Semaphore, Acquire<'a>, N>,
 }
 
-#[derive(Clone, Copy)]
-struct Wanted<'a> {
-    semaphore: &'a Semaphore,
+/// Waits for permits of several semaphores, and keeps these alive; made by [`Semaphore::acquire_all_owned`].
+///
+/// It may be moved while it waits, stored in a struct, and spawned as a task. It holds the semaphores until it has
+/// returned. [`Semaphore::acquire_all`] has the contract.
+#[must_use = "futures do nothing unless polled"]
+pub struct AcquireAllOwned<const N: usize> {
+    all: All<Arc<Semaphore>, AcquireOwned, N>,
+}
+
+/// A reference to a semaphore, of the kind that its futures and guards have as well.
+trait Reference: Deref<Target = Semaphore> + Clone {
+    type Acquire: Future<Output = Result<Self::Permit, AcquireError>> + Unpin;
+    type Permit;
+
+    fn acquire(self, permits: u32) -> Self::Acquire;
+    fn try_acquire(self, permits: u32) -> Result<Self::Permit, TryAcquireError>;
+    fn split(permit: &mut Self::Permit, permits: u32) -> Option<Self::Permit>;
+
+    fn is_same(&self, other: &Self) -> bool {
+        ptr::eq::<Semaphore>(&**self, &**other)
+    }
+}
+
+impl<'a> Reference for &'a Semaphore {
+    type Acquire = Acquire<'a>;
+    type Permit = SemaphorePermit<'a>;
+
+    fn acquire(self, permits: u32) -> Acquire<'a> {
+        self.acquire_many(permits)
+    }
+
+    fn try_acquire(self, permits: u32) -> Result<SemaphorePermit<'a>, TryAcquireError> {
+        self.try_acquire_many(permits)
+    }
+
+    fn split(permit: &mut SemaphorePermit<'a>, permits: u32) -> Option<SemaphorePermit<'a>> {
+        permit.split(permits as usize)
+    }
+}
+
+impl Reference for Arc<Semaphore> {
+    type Acquire = AcquireOwned;
+    type Permit = OwnedSemaphorePermit;
+
+    fn acquire(self, permits: u32) -> AcquireOwned {
+        self.acquire_many_owned(permits)
+    }
+
+    fn try_acquire(self, permits: u32) -> Result<OwnedSemaphorePermit, TryAcquireError> {
+        self.try_acquire_many_owned(permits)
+    }
+
+    fn split(permit: &mut OwnedSemaphorePermit, permits: u32) -> Option<OwnedSemaphorePermit> {
+        permit.split(permits as usize)
+    }
+}
+
+/// What both futures do. `A` is the future of `R`: a parameter, since no borrow inside of an associated type can be shortened.
+struct All<R, A, const N: usize> {
+    /// In the order of the call. `None` once it has returned.
+    wanted: Option<[Wanted<R>; N]>,
+    /// The place in the line of one of them; `None` when all are to be tried.
+    waiting: Option<Waiting<A>>,
+}
+
+struct Wanted<R> {
+    semaphore: R,
     permits: u32,
     /// The permits of all that name this semaphore, if this is the first of them; `None` otherwise.
     together: Option<u32>,
 }
 
-struct Waiting<'a> {
+struct Waiting<A> {
     index: usize,
-    acquire: Acquire<'a>,
+    acquire: A,
 }
 
-impl<'a, const N: usize> AcquireAll<'a, N> {
+impl<R: Reference, const N: usize> All<R, R::Acquire, N> {
+    #[track_caller]
+    fn new(semaphores: [(R, u32); N]) -> Self {
+        let is_same = |one: usize, other: usize| semaphores[one].0.is_same(&semaphores[other].0);
+        let sum = |index: usize| {
+            let mut same = (0..N).filter(|other| is_same(index, *other));
+            let sum = same.try_fold(0, |sum: u32, other| sum.checked_add(semaphores[other].1));
+            sum.filter(|sum| *sum as usize <= Semaphore::MAX_PERMITS)
+        };
+        let fits = (0..N).all(|index| sum(index).is_some());
+        assert!(fits, "number of permits of one semaphore overflowed");
+        let wanted = array::from_fn(|index| {
+            let (semaphore, permits) = (semaphores[index].0.clone(), semaphores[index].1);
+            let is_first = !(0..index).any(|before| is_same(index, before));
+            let together = if is_first { sum(index) } else { None };
+            Wanted { semaphore, permits, together }
+        });
+        Self { wanted: Some(wanted), waiting: None }
+    }
+
+    /// Waits for all of them, for the future called `name`.
+    #[track_caller]
+    fn poll(
+        &mut self,
+        name: &str,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<[R::Permit; N], AcquireError>> {
+        let Some(wanted) = &self.wanted else { panic!("`{name}` polled after completion") };
+        // While it holds nothing: where nothing has to be waited for, attempts alone would never let others run.
+        if self.waiting.is_none() && budget::is_due() {
+            ready!(budget::poll(cx));
+        }
+        for _ in 0..ROUNDS {
+            let granted = match &mut self.waiting {
+                None => Ok(None),
+                Some(Waiting { index, acquire }) => {
+                    let (index, result) = (*index, ready!(Pin::new(acquire).poll(cx)));
+                    self.waiting = None;
+                    result.map(|permit| Some((index, permit)))
+                }
+            };
+            let result = match granted {
+                Ok(granted) => match Wanted::try_all(wanted, granted) {
+                    Ok(permits) => Ok(permits),
+                    Err(waiting) => {
+                        self.waiting = Some(waiting);
+                        continue;
+                    }
+                },
+                Err(refused) => Err(refused),
+            };
+            self.wanted = None;
+            return Poll::Ready(result);
+        }
+        // Gives up its place, which may have been granted, as it must not keep permits.
+        self.waiting = None;
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    fn fmt_as(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct(name)
+            .field("waits_for", &self.waiting.as_ref().map(|waiting| waiting.index))
+            .finish_non_exhaustive()
+    }
+}
+
+impl<R: Reference> Wanted<R> {
     /// Takes all permits, beside those that were `granted`; or has none, and a request for those that
     /// were missing.
-    fn try_all(
-        &self,
-        mut granted: Option<(usize, SemaphorePermit<'a>)>,
-    ) -> Result<[SemaphorePermit<'a>; N], Waiting<'a>> {
-        let mut taken: [Option<SemaphorePermit<'a>>; N] = [const { None }; N];
+    fn try_all<const N: usize>(
+        all: &[Self; N],
+        mut granted: Option<(usize, R::Permit)>,
+    ) -> Result<[R::Permit; N], Waiting<R::Acquire>> {
+        let mut taken: [Option<R::Permit>; N] = [const { None }; N];
         if let Some((index, permit)) = granted.take() {
             taken[index] = Some(permit);
         }
-        for (index, wanted) in self.wanted.iter().enumerate() {
+        for (index, wanted) in all.iter().enumerate() {
             if let (Some(together), None) = (wanted.together, &taken[index]) {
                 // Those that were taken go back when this returns.
-                let Ok(permit) = wanted.semaphore.try_acquire_many(together) else {
-                    return Err(Waiting {
-                        index,
-                        acquire: wanted.semaphore.acquire_many(together),
-                    });
+                let Ok(permit) = wanted.semaphore.clone().try_acquire(together) else {
+                    let acquire = wanted.semaphore.clone().acquire(together);
+                    return Err(Waiting { index, acquire });
                 };
                 taken[index] = Some(permit);
             }
@@ -67,12 +194,12 @@ impl<'a, const N: usize> AcquireAll<'a, N> {
         // The permits of a semaphore that was named before are part of those of its first.
         for index in 0..N {
             if taken[index].is_none() {
-                let Wanted { semaphore, permits, .. } = self.wanted[index];
-                let mut before = self.wanted[..index].iter();
-                let first = before.position(|other| ptr::eq(other.semaphore, semaphore));
+                let Self { semaphore, permits, .. } = &all[index];
+                let mut before = all[..index].iter();
+                let first = before.position(|other| other.semaphore.is_same(semaphore));
                 taken[index] = first
                     .and_then(|first| taken[first].as_mut())
-                    .and_then(|together| together.split(permits as usize));
+                    .and_then(|together| R::split(together, *permits));
             }
         }
         Ok(taken.map(|permit| permit.unwrap_or_else(|| unreachable!("all were taken"))))
@@ -84,47 +211,28 @@ impl<'a, const N: usize> Future for AcquireAll<'a, N> {
 
     #[track_caller]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.get_mut();
-        assert!(!this.is_done, "`AcquireAll` polled after completion");
-        // While it holds nothing: where nothing has to be waited for, attempts alone would never let others run.
-        if this.waiting.is_none() && budget::is_due() {
-            ready!(budget::poll(cx));
-        }
-        for _ in 0..ROUNDS {
-            let granted = match &mut this.waiting {
-                None => None,
-                Some(Waiting { index, acquire }) => {
-                    let (index, result) = (*index, ready!(Pin::new(acquire).poll(cx)));
-                    this.waiting = None;
-                    match result {
-                        Ok(permit) => Some((index, permit)),
-                        Err(refused) => {
-                            this.is_done = true;
-                            return Poll::Ready(Err(refused));
-                        }
-                    }
-                }
-            };
-            match this.try_all(granted) {
-                Ok(permits) => {
-                    this.is_done = true;
-                    return Poll::Ready(Ok(permits));
-                }
-                Err(waiting) => this.waiting = Some(waiting),
-            }
-        }
-        // Gives up its place, which may have been granted, as it must not keep permits.
-        this.waiting = None;
-        cx.waker().wake_by_ref();
-        Poll::Pending
+        self.get_mut().all.poll("AcquireAll", cx)
+    }
+}
+
+impl<const N: usize> Future for AcquireAllOwned<N> {
+    type Output = Result<[OwnedSemaphorePermit; N], AcquireError>;
+
+    #[track_caller]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.get_mut().all.poll("AcquireAllOwned", cx)
     }
 }
 
 impl<const N: usize> fmt::Debug for AcquireAll<'_, N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AcquireAll")
-            .field("waits_for", &self.waiting.as_ref().map(|waiting| waiting.index))
-            .finish_non_exhaustive()
+        self.all.fmt_as("AcquireAll", f)
+    }
+}
+
+impl<const N: usize> fmt::Debug for AcquireAllOwned<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.all.fmt_as("AcquireAllOwned", f)
     }
 }
 
@@ -182,20 +290,47 @@ impl Semaphore {
     /// ```
     #[track_caller]
     pub fn acquire_all<const N: usize>(semaphores: [(&Self, u32); N]) -> AcquireAll<'_, N> {
-        let is_same = |one: usize, other: usize| ptr::eq(semaphores[one].0, semaphores[other].0);
-        let sum = |index: usize| {
-            let mut same = (0..N).filter(|other| is_same(index, *other));
-            let sum = same.try_fold(0, |sum: u32, other| sum.checked_add(semaphores[other].1));
-            sum.filter(|sum| *sum as usize <= Self::MAX_PERMITS)
-        };
-        let fits = (0..N).all(|index| sum(index).is_some());
-        assert!(fits, "number of permits of one semaphore overflowed");
-        let wanted = array::from_fn(|index| {
-            let (semaphore, permits) = semaphores[index];
-            let is_first = !(0..index).any(|before| is_same(index, before));
-            let together = if is_first { sum(index) } else { None };
-            Wanted { semaphore, permits, together }
-        });
-        AcquireAll { wanted, waiting: None, is_done: false }
+        AcquireAll { all: All::new(semaphores) }
+    }
+
+    /// Waits for permits of several semaphores, takes them all at once, and keeps the semaphores alive.
+    ///
+    /// The same as [`acquire_all`](Self::acquire_all), except that the future and the guards each have an [`Arc`] of their
+    /// semaphore. So they can go to another task or thread.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future gives up its place in the line, and gives back what was granted.
+    ///
+    /// # Errors
+    ///
+    /// [`AcquireError`] if it has to wait for a semaphore that is closed, or that refuses the request.
+    ///
+    /// # Panics
+    ///
+    /// If the numbers of one semaphore add up to more than `u32::MAX` or [`MAX_PERMITS`](Self::MAX_PERMITS). The poll
+    /// may panic if more than 2<sup>59</sup> permits are waited for, and panics after the future has returned.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::sync::Arc;
+    /// use semafair::Semaphore;
+    ///
+    /// let (processors, memory) = (Arc::new(Semaphore::new(4)), Arc::new(Semaphore::new(1024)));
+    /// let both = Semaphore::acquire_all_owned([(processors, 1), (memory.clone(), 256)]);
+    /// let permits = tokio::spawn(both).await??;
+    /// assert_eq!(memory.available_permits(), 768);
+    /// # drop(permits);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn acquire_all_owned<const N: usize>(
+        semaphores: [(Arc<Self>, u32); N],
+    ) -> AcquireAllOwned<N> {
+        AcquireAllOwned { all: All::new(semaphores) }
     }
 }

@@ -30,7 +30,7 @@
 //! - [`Acquire`] and [`AcquireOwned`] are the futures. They can be stored without a box, and moved while they wait. With
 //!   [`enqueue`](Acquire::enqueue) one takes its place before it is polled.
 //! - [`PermitIn`] and [`AcquireIn`] keep alive what the semaphore is a part of, such as a pool.
-//! - [`AcquireAll`] takes permits of several semaphores, without holding one while it waits for another.
+//! - [`AcquireAll`] and [`AcquireAllOwned`] take permits of several semaphores, without holding one while they wait for another.
 //! - [`AcquireBetween`] takes as many permits as there are, and [`Run`] runs a future under permits.
 //! - [`Drained`] waits until the semaphore is closed and all permits are back.
 //! - [`CloseOnDrop`] closes the semaphore when its owner is gone.
@@ -102,7 +102,7 @@ mod try_acquire;
 mod wakes;
 
 pub use self::acquire::{Acquire, AcquireOwned};
-pub use self::acquire_all::AcquireAll;
+pub use self::acquire_all::{AcquireAll, AcquireAllOwned};
 pub use self::acquire_in::AcquireIn;
 pub use self::between::{AcquireBetween, AcquireBetweenOwned};
 #[cfg(any(test, feature = "std"))]

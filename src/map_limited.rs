@@ -55,7 +55,7 @@ use crate::semaphore::Semaphore;
 /// # Panics
 ///
 /// If [`weight`](MapLimited::weight) exceeds [`Semaphore::MAX_PERMITS`], which is possible on 32-bit machines only, and
-/// possibly if more than 2<sup>59</sup> permits are waited for. A panic of `f` or of its future gives back its permit.
+/// possibly if more than 2<sup>59</sup> permits are waited for: the poll that has the item panics. A panic of `f` or of its future gives back its permit.
 ///
 /// # Examples
 ///
@@ -244,6 +244,7 @@ where
 {
     type Item = Result<Fut::Output, AcquireError>;
 
+    #[track_caller]
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let mut this = self.project();
         loop {

@@ -157,17 +157,13 @@ impl PollSemaphore {
         cx: &mut Context<'_>,
         permits: u32,
     ) -> Poll<Option<OwnedSemaphorePermit>> {
-        // A request is over, and still there, where user code panicked as it ended.
-        if self
-            .pending
-            .as_ref()
-            .is_some_and(|(asked, request)| *asked != permits || request.is_over())
-        {
+        if self.pending.as_ref().is_some_and(|(asked, _)| *asked != permits) {
             self.pending = None;
         }
         let (_, request) = self
             .pending
             .get_or_insert_with(|| (permits, self.semaphore.clone().acquire_many_owned(permits)));
+        // If a waker panics in it, the request is not over: the next call polls it again.
         let result = ready!(Pin::new(request).poll(cx));
         self.pending = None;
         Poll::Ready(result.ok())
@@ -195,6 +191,7 @@ impl PollSemaphore {
 impl futures_core::Stream for PollSemaphore {
     type Item = OwnedSemaphorePermit;
 
+    #[track_caller]
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.get_mut().poll_acquire(cx)
     }

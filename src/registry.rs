@@ -12,9 +12,11 @@
 //! - *An entry removes itself, and no other.* The drop of the last user takes the entry out of its bucket by its address.
 //!   That belongs to no other entry, since the allocation exists until the drop is over. (If a thread is so far in its end that
 //!   it cannot use the map, the entry stays there, over.)
+//! - *The map lists what is counted.* An entry has a permit of the semaphore `places`, which is closed when no key may come into
+//!   use any more. An entry that is made later has no permit, and is not in the map: it is for one caller alone.
 //!
 //! The map knows hashes and pointers. So no user code runs inside it but for `Eq`, which runs while nothing is locked and
-//! nothing was allocated: `Hash` runs once before each call, and keys and values are dropped outside, by their last user.
+//! nothing was allocated: `Hash` runs once before, and keys and values are dropped outside, by their last user.
 
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
@@ -24,6 +26,9 @@ use core::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher};
 use core::ptr;
 
 use papaya::{Compute, HashMap, HashMapRef, LocalGuard, Operation, ResizeMode};
+
+use crate::permit::OwnedSemaphorePermit;
+use crate::semaphore::Semaphore;
 
 std::thread_local! {
     /// Whether what is local to this thread is being dropped, so that the map cannot be used any more.
@@ -43,17 +48,33 @@ impl Drop for End {
 pub(crate) struct Registry<K, V, S> {
     buckets: HashMap<u64, Bucket<Entry<K, V, S>>, BuildHasherDefault<AsIs>>,
     hasher: S,
+    /// A permit is out for each entry.
+    places: Arc<Semaphore>,
 }
 
 type Pinned<'a, E> = HashMapRef<'a, u64, Bucket<E>, BuildHasherDefault<AsIs>, LocalGuard<'a>>;
 
-/// A key, and its value. In the registry until it is dropped.
+/// A key, and its value. In the registry until it is dropped, unless it came after `places` was closed.
 pub(crate) struct Entry<K, V, S> {
-    // The value may tell others that the entry is gone, and is dropped when that is true.
     value: V,
     key: K,
     hash: u64,
     registry: Arc<Registry<K, V, S>>,
+    // Its drop may tell others that the key is gone. So it comes last.
+    place: Option<OwnedSemaphorePermit>,
+}
+
+/// Whether a key is in use.
+pub(crate) enum Found<'r, K, V, S> {
+    InUse(Arc<Entry<K, V, S>>),
+    Vacant(Vacant<'r, K, V, S>),
+}
+
+/// A key that was not in use a moment ago.
+pub(crate) struct Vacant<'r, K, V, S> {
+    registry: &'r Arc<Registry<K, V, S>>,
+    key: K,
+    hash: u64,
 }
 
 /// The entries of one hash: nearly always one.
@@ -78,7 +99,16 @@ impl<K, V, S> Registry<K, V, S> {
         // Not the incremental mode: there, `compute` does not help with the copying, so that a map in which keys come and go
         // by it gets a longer and longer chain of tables (papaya 0.2.5). The test of memory would hang.
         let buckets = HashMap::builder().hasher(BuildHasherDefault::default());
-        Self { buckets: buckets.resize_mode(ResizeMode::Blocking).build(), hasher }
+        Self {
+            buckets: buckets.resize_mode(ResizeMode::Blocking).build(),
+            hasher,
+            places: Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)),
+        }
+    }
+
+    /// A semaphore of which a permit is out for each entry that is in use. Once it is closed, no key comes into use.
+    pub(crate) const fn places(&self) -> &Arc<Semaphore> {
+        &self.places
     }
 
     /// The map, for what this thread does.
@@ -124,27 +154,38 @@ impl<K, V, S: BuildHasher> Registry<K, V, S> {
         search(buckets.get(&hash)?, key, passed)
     }
 
-    /// The entry of `key`; if it has none, a new one, whose value `make` makes.
-    ///
-    /// If two threads make one for the same key at the same time, one of the values is dropped.
-    pub(crate) fn get_or_insert_with(
-        self: &Arc<Self>,
-        key: K,
-        make: impl FnOnce(&K) -> V,
-    ) -> Arc<Entry<K, V, S>>
+    /// The entry of `key`; or the key itself, which may get one.
+    pub(crate) fn entry(self: &Arc<Self>, key: K) -> Found<'_, K, V, S>
     where
         K: Hash + Eq,
     {
         let hash = self.hasher.hash_one(&key);
+        let mut passed = Vec::new();
+        match self.find(hash, &key, &mut passed) {
+            Some(entry) => Found::InUse(entry),
+            None => Found::Vacant(Vacant { registry: self, key, hash }),
+        }
+    }
+}
+
+impl<K: Eq, V, S: BuildHasher> Vacant<'_, K, V, S> {
+    pub(crate) const fn key(&self) -> &K {
+        &self.key
+    }
+
+    /// Makes an entry. If `places` is closed, that does not count, and nobody else gets it. If another thread has
+    /// made one meanwhile, this returns that, and drops `value`.
+    pub(crate) fn insert(self, value: V) -> Arc<Entry<K, V, S>> {
+        let Self { registry, key, hash } = self;
+        let place = registry.places.clone().try_acquire_owned().ok();
+        // If it does not come in, its drop uses the map as well.
+        let new = Arc::new(Entry { value, key, hash, registry: registry.clone(), place });
+        if new.place.is_none() {
+            return new;
+        }
         // Above the guards of the map, so that they are dropped after these.
         let mut passed = Vec::new();
-        if let Some(entry) = self.find(hash, &key, &mut passed) {
-            return entry;
-        }
-        let value = make(&key);
-        // If it does not come in, its drop uses the map as well.
-        let new = Arc::new(Entry { value, key, hash, registry: self.clone() });
-        let buckets = self.pin();
+        let buckets = registry.pin();
         let outcome = buckets.compute(hash, |found| {
             if let Some(entry) = found.and_then(|(_, bucket)| search(bucket, &new.key, &mut passed))
             {
@@ -195,6 +236,10 @@ impl<K, V, S> Entry<K, V, S> {
 
 impl<K, V, S> Drop for Entry<K, V, S> {
     fn drop(&mut self) {
+        if self.place.is_none() {
+            // It is not in the map.
+            return;
+        }
         if IS_ENDING.get() {
             // It was in a thread-local. That of the map may be gone, without which `pin` panics, and that would abort. So this
             // stays where it is, without users, until its bucket is replaced for another reason.

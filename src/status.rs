@@ -38,7 +38,8 @@ pub struct Status {
     /// How many permits that come back will vanish, as the limit has fallen below what is
     /// outstanding.
     pub debt: usize,
-    /// How many permits are waited for and not on their way yet. 0 once the semaphore is closed.
+    /// How many permits are waited for and not on their way yet. 0 once the semaphore is closed. On 32-bit machines, many
+    /// requests may add up to more than `usize::MAX`, which is shown then.
     pub queued: usize,
     /// Whether the semaphore is closed.
     pub is_closed: bool,

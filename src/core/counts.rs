@@ -19,7 +19,7 @@ pub(super) fn count(n: u64) -> usize {
 }
 
 /// A number for people to look at.
-fn shown(n: u64) -> usize {
+pub(crate) fn shown(n: u64) -> usize {
     usize::try_from(n).unwrap_or(usize::MAX)
 }
 

@@ -3,7 +3,7 @@
 pub(crate) mod balance;
 mod bound;
 pub(crate) mod budget;
-mod counts;
+pub(crate) mod counts;
 pub(crate) mod drain;
 mod limit;
 pub(crate) mod request;

@@ -55,11 +55,6 @@ impl Request {
         self.permits
     }
 
-    /// Whether it has returned `Ready`, and must not be polled again.
-    pub(crate) const fn is_over(&self) -> bool {
-        matches!(self.stage, Stage::Over)
-    }
-
     /// Whether it has all its permits, and has not returned them yet.
     #[cfg(feature = "monitor")]
     pub(crate) fn is_granted(&self) -> bool {

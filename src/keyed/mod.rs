@@ -13,11 +13,11 @@ use core::fmt;
 use core::hash::{BuildHasher, Hash};
 use std::hash::RandomState;
 
-use self::entry::{KeyEntry, Limited};
+use self::entry::KeyEntry;
 use self::handle::KeyedHandle;
 use crate::core::balance::check_permits;
 use crate::drained::DrainedOwned;
-use crate::registry::Registry;
+use crate::registry::{Found, Registry};
 use crate::semaphore::Semaphore;
 use crate::status::Status;
 use crate::sync::{SeqCst, fence};
@@ -106,9 +106,8 @@ pub struct KeyedSemaphore<K, S = RandomState> {
 }
 
 struct Shared<K, S> {
-    registry: Arc<Registry<K, Limited, S>>,
-    /// A permit is out for each key that is in use. Closed first when all keys are.
-    places: Arc<Semaphore>,
+    /// Its places are closed before all keys are.
+    registry: Arc<Registry<K, Semaphore, S>>,
     limit: Limit<K>,
 }
 
@@ -184,9 +183,8 @@ impl<K, S> KeyedSemaphore<K, S> {
     }
 
     fn build(limit: Limit<K>, hasher: S) -> Self {
-        let places = Arc::new(Semaphore::new(Semaphore::MAX_PERMITS));
         let registry = Arc::new(Registry::new(hasher));
-        Self { shared: Arc::new(Shared { registry, places, limit }) }
+        Self { shared: Arc::new(Shared { registry, limit }) }
     }
 
     /// Returns the number of keys that are in use.
@@ -206,7 +204,7 @@ impl<K, S> KeyedSemaphore<K, S> {
     /// ```
     #[must_use]
     pub fn len(&self) -> usize {
-        self.shared.places.outstanding()
+        self.places().outstanding()
     }
 
     /// Returns whether no key is in use.
@@ -239,6 +237,10 @@ impl<K, S> KeyedSemaphore<K, S> {
         })
     }
 
+    fn places(&self) -> &Arc<Semaphore> {
+        self.shared.registry.places()
+    }
+
     fn handles(&self) -> Vec<KeyedHandle<K, S>> {
         self.shared.registry.entries().into_iter().map(KeyedHandle::new).collect()
     }
@@ -246,7 +248,9 @@ impl<K, S> KeyedSemaphore<K, S> {
     /// Closes the semaphores of all keys, now and for ever: no more permits are granted, and all waiters are woken and
     /// get an error.
     ///
-    /// Permits that were granted before stay valid. See [`drained`](Self::drained) to wait for their end.
+    /// Permits that were granted before stay valid. See [`drained`](Self::drained) to wait for their end. No key comes into use
+    /// any more: the semaphore of a key that was not in use is closed as well, and [`len`](Self::len), [`iter`](Self::iter),
+    /// [`status`](Self::status) and `drained` know nothing of it.
     ///
     /// # Panics
     ///
@@ -264,9 +268,9 @@ impl<K, S> KeyedSemaphore<K, S> {
     /// ```
     pub fn close(&self) {
         waking(|wakes| {
-            wakes.run(|| self.shared.places.close());
+            wakes.run(|| self.places().close());
             // ORDERING: SeqCst. Pairs with `entry`: of a key that comes into use meanwhile, either the semaphore is among
-            // those that are found here, or who uses it sees that `places` is closed.
+            // those that are found here, or who uses it sees that the places are closed.
             fence(SeqCst);
             for handle in self.handles() {
                 wakes.run(|| handle.semaphore().close());
@@ -279,7 +283,7 @@ impl<K, S> KeyedSemaphore<K, S> {
     /// Returns whether [`close`](Self::close) was called.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.shared.places.is_closed()
+        self.places().is_closed()
     }
 
     /// Waits until this is closed and no key is in use any more.
@@ -307,7 +311,7 @@ impl<K, S> KeyedSemaphore<K, S> {
     /// # }
     /// ```
     pub fn drained(&self) -> DrainedOwned {
-        self.shared.places.clone().drained_owned()
+        self.places().clone().drained_owned()
     }
 }
 
@@ -318,16 +322,20 @@ where
 {
     #[track_caller]
     pub(super) fn entry(&self, key: K) -> Arc<KeyEntry<K, S>> {
-        let Shared { registry, places, limit } = &*self.shared;
-        let entry = registry.get_or_insert_with(key, |key| {
-            Limited::new(places, || match limit {
-                Limit::Same(permits) => *permits,
-                Limit::By(limit) => limit(key),
-            })
-        });
+        let Shared { registry, limit } = &*self.shared;
+        let entry = match registry.entry(key) {
+            Found::InUse(entry) => entry,
+            Found::Vacant(vacant) => {
+                let permits = match limit {
+                    Limit::Same(permits) => *permits,
+                    Limit::By(limit) => limit(vacant.key()),
+                };
+                vacant.insert(Semaphore::new(permits))
+            }
+        };
         // ORDERING: SeqCst. Pairs with `close`: either that finds the entry, or this sees that it was called.
         fence(SeqCst);
-        if places.is_closed() {
+        if self.is_closed() {
             KeyEntry::as_ref(&entry).close();
         }
         entry

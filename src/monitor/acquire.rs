@@ -84,7 +84,8 @@ impl Inner {
 ///
 /// # Panics
 ///
-/// A poll after it returned [`Poll::Ready`] panics. The other panics are those of [`Acquire`](crate::Acquire).
+/// A poll after it returned [`Poll::Ready`] panics. The other panics are those of [`Acquire`](crate::Acquire), but for a
+/// request for too many permits: the method that would make it panics.
 #[must_use = "futures do nothing unless polled"]
 pub struct MonitoredAcquire {
     roster: Arc<Roster>,

@@ -122,6 +122,7 @@ pub use self::report::{Case, CaseKind, Claim, Report};
 use self::roster::{Phase, Roster};
 use self::trace::Op;
 pub use self::watch::{Watch, WatchThread};
+use crate::core::balance::check_permits;
 use crate::error::{AcquireError, TryAcquireError};
 use crate::permit::OwnedSemaphorePermit;
 use crate::semaphore::Semaphore;
@@ -208,7 +209,7 @@ impl Monitored {
     /// [`Metrics`]. Without this call, nothing is counted. Another call returns the gauges again, and the counters stay
     /// those of the first.
     ///
-    /// The recorder may panic: nothing is lost by it, and the panic comes out of the call that recorded.
+    /// The recorder may panic, or use the semaphore: nothing is held or lost, and a panic comes out of the call that recorded.
     ///
     /// # Examples
     ///
@@ -248,6 +249,7 @@ impl Monitored {
     /// What `source`, a method of this type, asks for.
     #[track_caller]
     fn request(&self, n: u32, source: &'static str) -> MonitoredAcquire {
+        check_permits(n as usize);
         let inner = Inner::Many(self.semaphore().clone().acquire_many_owned(n));
         MonitoredAcquire::new(self.roster.clone(), inner, n, source, Location::caller())
     }
@@ -259,6 +261,10 @@ impl Monitored {
     }
 
     /// Waits for `n` permits. As [`Semaphore::acquire_many`]; the call site is where this call is.
+    ///
+    /// # Panics
+    ///
+    /// This call, not the first poll, if `n` exceeds [`Semaphore::MAX_PERMITS`], which is possible on 32-bit machines only.
     #[track_caller]
     pub fn acquire_many(&self, n: u32) -> MonitoredAcquire {
         self.request(n, "Monitored::acquire_many")
@@ -269,10 +275,11 @@ impl Monitored {
     ///
     /// # Panics
     ///
-    /// If the range is empty.
+    /// If the range is empty, or if its least exceeds [`Semaphore::MAX_PERMITS`], which is possible on 32-bit machines only.
     #[track_caller]
     pub fn acquire_between(&self, range: RangeInclusive<u32>) -> MonitoredAcquire {
         let least = *range.start();
+        check_permits(least as usize);
         let inner = Inner::Between(self.semaphore().clone().acquire_between_owned(range));
         let source = "Monitored::acquire_between";
         MonitoredAcquire::new(self.roster.clone(), inner, least, source, Location::caller())
@@ -294,7 +301,7 @@ impl Monitored {
     ///
     /// # Panics
     ///
-    /// If the range is empty.
+    /// As [`acquire_between`](Self::acquire_between).
     #[track_caller]
     pub fn acquire_between_owned(self: Arc<Self>, range: RangeInclusive<u32>) -> MonitoredAcquire {
         self.acquire_between(range)
@@ -348,7 +355,7 @@ impl Monitored {
     ///
     /// # Panics
     ///
-    /// Those of [`Semaphore::run_many`].
+    /// As [`acquire_many`](Self::acquire_many); and the future, as that of [`Semaphore::run_many`].
     #[track_caller]
     pub fn run_many<F: IntoFuture>(
         &self,

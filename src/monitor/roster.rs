@@ -129,7 +129,8 @@ impl Entry {
         };
     }
 
-    /// What it was answered, if it was woken. It cannot tell a grant from a refusal if the semaphore was closed in between.
+    /// What it was answered, if it was woken. A wake does not say whether it is one of a grant, and the place that knows is the
+    /// future's. So a grant looks like a refusal if the semaphore was closed in between.
     fn answer(&self) -> Phase {
         if self.semaphore.is_closed() { Phase::Refused } else { Phase::Granted }
     }
@@ -255,7 +256,10 @@ impl Roster {
     /// Counts from now on how requests end.
     #[cfg(feature = "metrics")]
     pub(super) fn count_ends(&self, name: &metrics::SharedString) {
-        self.counters.get_or_init(|| AssertUnwindSafe(Counters::new(name)));
+        if self.counters.get().is_none() {
+            // The recorder is user code, which may come here as well. The first that is complete counts.
+            let _unused = self.counters.set(AssertUnwindSafe(Counters::new(name)));
+        }
     }
 
     /// Counts the end of a request, which may have `waited`.

@@ -20,7 +20,7 @@ use self::pool::Pool;
 use self::tenant::{Tenant, TenantEntry};
 use crate::drained::DrainedOwned;
 use crate::error::TryAcquireError;
-use crate::registry::Registry;
+use crate::registry::{Found, Registry};
 use crate::semaphore::Semaphore;
 use crate::status::Status;
 
@@ -103,9 +103,8 @@ pub struct PartitionedSemaphore<K> {
 struct Shared<K> {
     settings: PartitionedBuilder<K>,
     pool: Arc<Pool>,
+    /// Its places are closed after the pool.
     registry: Arc<Registry<K, Tenant, RandomState>>,
-    /// A permit is out for each key that is in use. Closed after the pool.
-    places: Arc<Semaphore>,
 }
 
 impl<K> PartitionedBuilder<K> {
@@ -114,8 +113,7 @@ impl<K> PartitionedBuilder<K> {
     pub fn build(self) -> PartitionedSemaphore<K> {
         let pool = Arc::new(Pool::new(self.permits()));
         let registry = Arc::new(Registry::new(RandomState::new()));
-        let places = Arc::new(Semaphore::new(Semaphore::MAX_PERMITS));
-        let shared = Shared { settings: self, pool, registry, places };
+        let shared = Shared { settings: self, pool, registry };
         PartitionedSemaphore { shared: Arc::new(shared) }
     }
 }
@@ -169,10 +167,14 @@ impl<K> PartitionedSemaphore<K> {
         self.shared.pool.status()
     }
 
+    fn places(&self) -> &Arc<Semaphore> {
+        self.shared.registry.places()
+    }
+
     /// Returns the number of keys that are in use.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.shared.places.outstanding()
+        self.places().outstanding()
     }
 
     /// Returns whether no key is in use.
@@ -203,7 +205,8 @@ impl<K> PartitionedSemaphore<K> {
     /// Closes the pool: it grants no more permits, and all waiters are woken and get an error.
     ///
     /// Permits that were granted before stay valid, even if their futures have not been polled since. See
-    /// [`drained`](Self::drained) to wait for their end.
+    /// [`drained`](Self::drained) to wait for their end. No key comes into use any more: of one that was not in use,
+    /// [`len`](Self::len), [`for_each`](Self::for_each), [`status_of`](Self::status_of) and `drained` know nothing.
     ///
     /// # Panics
     ///
@@ -220,7 +223,7 @@ impl<K> PartitionedSemaphore<K> {
     /// ```
     pub fn close(&self) {
         // After the pool, so that every key that is granted something counts; and also if a waker panics.
-        let _places = self.shared.places.close_on_drop();
+        let _places = self.places().close_on_drop();
         self.shared.pool.close();
     }
 
@@ -236,19 +239,21 @@ impl<K> PartitionedSemaphore<K> {
     ///
     /// Dropping the future gives up the wait, and changes nothing else.
     pub fn drained(&self) -> DrainedOwned {
-        self.shared.places.clone().drained_owned()
+        self.places().clone().drained_owned()
     }
 }
 
 impl<K: Hash + Eq> PartitionedSemaphore<K> {
     #[track_caller]
     fn tenant(&self, key: K) -> Arc<TenantEntry<K>> {
-        let Shared { settings, pool, registry, places } = &*self.shared;
-        registry.get_or_insert_with(key, |key| Tenant {
-            terms: settings.terms(key),
-            pool: pool.clone(),
-            _place: places.clone().try_acquire_owned().ok(),
-        })
+        let Shared { settings, pool, registry } = &*self.shared;
+        match registry.entry(key) {
+            Found::InUse(tenant) => tenant,
+            Found::Vacant(vacant) => {
+                let terms = settings.terms(vacant.key());
+                vacant.insert(Tenant { terms, pool: pool.clone() })
+            }
+        }
     }
 
     /// Waits for a permit, in the line of `key`.

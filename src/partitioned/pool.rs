@@ -5,6 +5,7 @@ use core::mem;
 use core::task::Waker;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::core::counts::shown;
 use crate::error::TryAcquireError;
 use crate::partitioned::turns::{Id, Outcome, Terms, Ticket, Turns};
 use crate::status::Status;
@@ -104,7 +105,7 @@ impl Pool {
             available,
             outstanding: self.limit - available,
             debt: 0,
-            queued: turns.queued(),
+            queued: shown(turns.queued()),
             is_closed: turns.is_closed(),
         }
     }
@@ -121,7 +122,7 @@ impl Pool {
             available,
             outstanding: totals.held,
             debt: 0,
-            queued: totals.queued,
+            queued: shown(totals.queued),
             is_closed: turns.is_closed(),
         }
     }

@@ -7,7 +7,6 @@ use std::hash::RandomState;
 use crate::error::TryAcquireError;
 use crate::partitioned::pool::Pool;
 use crate::partitioned::turns::{Id, Terms};
-use crate::permit::OwnedSemaphorePermit;
 use crate::registry::Entry;
 use crate::status::Status;
 
@@ -15,8 +14,6 @@ use crate::status::Status;
 pub(crate) struct Tenant {
     pub(super) pool: Arc<Pool>,
     pub(super) terms: Terms,
-    /// Counts the keys in use. `None` if the pool was closed before.
-    pub(super) _place: Option<OwnedSemaphorePermit>,
 }
 
 /// A key in use, and its share.

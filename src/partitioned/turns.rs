@@ -35,13 +35,14 @@ pub(super) struct Terms {
 #[derive(Clone, Copy, Default)]
 pub(super) struct Totals {
     pub(super) held: usize,
-    pub(super) queued: usize,
+    /// More than a `usize` has on 32 bits, if many wait for all.
+    pub(super) queued: u64,
 }
 
 /// The pool's permits, and who waits for them.
 pub(super) struct Turns {
     free: usize,
-    queued: usize,
+    queued: u64,
     is_closed: bool,
     /// The keys that hold permits, or wait.
     accounts: BTreeMap<Id, Account>,
@@ -121,7 +122,7 @@ impl Turns {
         self.is_closed
     }
 
-    pub(super) const fn queued(&self) -> usize {
+    pub(super) const fn queued(&self) -> u64 {
         self.queued
     }
 
@@ -161,8 +162,8 @@ impl Turns {
         let ticket = self.number();
         let account = self.accounts.entry(id).or_insert_with(|| Account::new(terms));
         account.line.insert(ticket, Waiter { permits, waker });
-        account.totals.queued += permits as usize;
-        self.queued += permits as usize;
+        account.totals.queued += u64::from(permits);
+        self.queued += u64::from(permits);
         self.enter(id);
         // Finds out whose turn it is. Nobody can be served by this: who is next waits for permits, and a request that need
         // not wait does not come here.
@@ -203,9 +204,9 @@ impl Turns {
         }
         let account = self.accounts.get_mut(&id)?;
         let waiter = account.line.remove(&ticket)?;
-        account.totals.queued -= permits as usize;
+        account.totals.queued -= u64::from(permits);
         account.save_for_first();
-        self.queued -= permits as usize;
+        self.queued -= u64::from(permits);
         self.settle(id);
         self.serve(woken);
         Some(waiter.waker)
@@ -292,10 +293,10 @@ impl Turns {
                 }
                 let Some((ticket, waiter)) = account.line.pop_first() else { unreachable!() };
                 self.free -= need as usize;
-                self.queued -= need as usize;
+                self.queued -= u64::from(need);
                 account.deficit -= u64::from(need);
                 account.totals.held += need as usize;
-                account.totals.queued -= need as usize;
+                account.totals.queued -= u64::from(need);
                 self.granted.insert(ticket);
                 woken.push(waiter.waker);
                 self.settle(id);

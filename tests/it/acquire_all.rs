@@ -1,9 +1,10 @@
 //! `acquire_all` takes permits of several semaphores, and holds none while it waits.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use semafair::Semaphore;
+use semafair::{AcquireAll, Semaphore};
 use tokio_test::assert_ready;
 use tokio_test::task::spawn;
 
@@ -74,6 +75,52 @@ fn it_is_refused_and_cancelled_as_others() {
     assert_eq!(a.available_permits(), 1);
 }
 
+#[test]
+fn the_owned_form_keeps_the_semaphores_alive() {
+    let (a, b) = (Arc::new(Semaphore::new(2)), Arc::new(Semaphore::new(1)));
+    let both = || Semaphore::acquire_all_owned([(a.clone(), 1), (b.clone(), 1), (a.clone(), 1)]);
+    let held = b.try_acquire().unwrap();
+    let mut waiter = wait(both());
+    assert_eq!((a.available_permits(), b.status().queued), (2, 1));
+    drop(held);
+    let permits = served(&mut waiter).unwrap();
+    assert_eq!(permits.each_ref().map(|permit| permit.num_permits()), [1, 1, 1]);
+    assert!(Arc::ptr_eq(permits[2].semaphore(), &a));
+    assert_eq!((a.available_permits(), b.available_permits()), (0, 0));
+    assert_eq!(panic_of(|| waiter.poll()), "`AcquireAllOwned` polled after completion");
+    // That of the test, and those of the guards: the future has none any more.
+    assert_eq!((Arc::strong_count(&a), Arc::strong_count(&b)), (3, 2));
+
+    // Cancelled: while it waits, and when it was granted what it waited for.
+    let waiter = wait(both());
+    let granted = wait(both());
+    drop(waiter);
+    drop(permits);
+    drop(granted);
+    assert_eq!((a.available_permits(), b.available_permits()), (2, 1));
+
+    b.close();
+    let error = assert_ready!(spawn(both()).poll()).unwrap_err();
+    assert!(error.is_closed());
+    assert_eq!((a.available_permits(), b.available_permits()), (2, 1));
+    assert_eq!((Arc::strong_count(&a), Arc::strong_count(&b)), (1, 1));
+}
+
+/// Nobody else has the semaphores.
+#[test]
+fn the_owned_form_goes_to_another_thread() {
+    watch();
+    let (a, b) = (Arc::new(Semaphore::new(1)), Arc::new(Semaphore::new(0)));
+    let adds = Arc::downgrade(&b);
+    let both = Semaphore::acquire_all_owned([(a, 1), (b, 1)]);
+    let thread = thread::spawn(|| pollster::block_on(both).unwrap());
+    adds.upgrade().unwrap().add_permits(1);
+    let permits = thread.join().unwrap();
+    assert_eq!(permits[1].semaphore().available_permits(), 0);
+    drop(permits);
+    assert_eq!(adds.strong_count(), 0);
+}
+
 /// Each philosopher takes the forks in an order of its own.
 #[test]
 fn any_order_ends() {
@@ -103,9 +150,18 @@ fn any_order_ends() {
     assert!(forks.iter().all(|fork| fork.available_permits() == 1));
 }
 
+/// Compiles only if the borrow can be shortened.
+fn shorter<'short>(all: AcquireAll<'static, 1>, _: &'short ()) -> AcquireAll<'short, 1> {
+    all
+}
+
 #[test]
 fn it_can_be_sent_and_moved() {
+    static SEMAPHORE: Semaphore = Semaphore::new(1);
+    drop(shorter(Semaphore::acquire_all([(&SEMAPHORE, 1)]), &()));
+
     fn is_it<T: Send + Sync + Unpin>(_: &T) {}
-    let semaphore = Semaphore::new(1);
-    is_it(&Semaphore::acquire_all([(&semaphore, 1)]));
+    let semaphore = Arc::new(Semaphore::new(1));
+    is_it(&Semaphore::acquire_all([(&*semaphore, 1)]));
+    is_it(&Semaphore::acquire_all_owned([(semaphore, 1)]));
 }

@@ -215,26 +215,65 @@ fn closing_refuses_all_who_wait_and_all_who_come() {
     keys.close();
 }
 
+/// A key that is in use stays so after `close`, and no other comes into use.
+#[test]
+fn what_is_counted_is_what_is_listed_and_waited_for() {
+    let keys = KeyedSemaphore::new(1);
+    let old = keys.try_acquire("old").unwrap();
+    let mut drained = wait(keys.drained());
+    keys.close();
+    let seen = || {
+        let mut listed: Vec<_> = keys.iter().map(|(handle, _)| *handle.key()).collect();
+        listed.sort_unstable();
+        assert_eq!(keys.len(), listed.len());
+        listed
+    };
+    let (new, again) = (keys.handle("new"), keys.acquire("new"));
+    assert_eq!(*new.key(), "new");
+    assert_eq!((seen(), keys.status("new")), (vec!["old"], None));
+    let same = keys.handle("old");
+    assert_eq!(same.semaphore().outstanding(), 1, "it is in use, and has its semaphore");
+    drop(old);
+    waits(&mut drained);
+    drop(same);
+    served(&mut drained);
+    assert_eq!((seen(), keys.is_empty()), (vec![], true));
+    assert!(pollster::block_on(again).unwrap_err().is_closed());
+    drop(new);
+}
+
 #[test]
 fn closing_against_keys_that_come_into_use() {
     watch();
     for _ in 0..200 * times() {
         let keys = KeyedSemaphore::new(0);
         let start = Barrier::new(4);
-        thread::scope(|scope| {
-            for number in 0..3 {
-                let (keys, start) = (&keys, &start);
-                scope.spawn(move || {
-                    start.wait();
-                    // There are no permits, so it returns only if it is refused.
-                    let error = pollster::block_on(keys.acquire(number / 2)).unwrap_err();
-                    assert!(error.is_closed());
-                });
-            }
+        let handles: Vec<_> = thread::scope(|scope| {
+            let threads: Vec<_> = (0..3)
+                .map(|number| {
+                    let (keys, start) = (&keys, &start);
+                    scope.spawn(move || {
+                        start.wait();
+                        let handle = keys.handle(number / 2);
+                        // There are no permits, so it returns only if it is refused.
+                        let error = pollster::block_on(keys.acquire(number / 2)).unwrap_err();
+                        assert!(error.is_closed());
+                        handle
+                    })
+                })
+                .collect();
             start.wait();
             keys.close();
             assert!(keys.handle(0).semaphore().is_closed());
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
         });
+        assert!(handles.iter().all(|handle| handle.semaphore().is_closed()));
+        // Those that came before the end, whichever they are.
+        let listed = keys.iter().count();
+        assert_eq!(keys.len(), listed);
+        let drained = pollster::block_on(futures::future::poll_immediate(keys.drained()));
+        assert_eq!(drained.is_some(), listed == 0);
+        drop(handles);
         pollster::block_on(keys.drained());
         assert!(keys.is_empty());
     }

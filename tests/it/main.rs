@@ -13,6 +13,7 @@ mod blocking;
 mod blocking_timeout;
 #[cfg(feature = "tokio")]
 mod budget;
+mod callers;
 mod cancel;
 mod close;
 mod close_on_drop;

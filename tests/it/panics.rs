@@ -6,7 +6,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use semafair::{Acquire, AcquireError, PollSemaphore, Semaphore, SemaphorePermit};
+use semafair::{
+    Acquire, AcquireError, OwnedSemaphorePermit, PollSemaphore, Semaphore, SemaphorePermit,
+};
 
 use crate::support::hooks::Hooked;
 use crate::support::{Wakes, panic_of, poll};
@@ -426,33 +428,58 @@ fn one_who_is_refused_while_its_waker_panics_is_refused_later() {
     assert_eq!(sem.available_permits(), 0);
 }
 
-/// A `PollSemaphore` has no answer left to give after a panic; its next poll is a new request.
+/// Wherever a waker panics in a poll of a `PollSemaphore`, the request is there for the next poll.
 #[test]
-fn a_poll_semaphore_starts_anew_after_a_panic() {
+fn a_poll_semaphore_goes_on_after_a_panic() {
     let sem = Arc::new(Semaphore::new(0));
     let mut handle = PollSemaphore::new(Arc::clone(&sem));
     let cx = &mut Context::from_waker(Waker::noop());
+    let panics = |handle: &mut PollSemaphore, waker: &Waker| {
+        panic_of(|| handle.poll_acquire(&mut Context::from_waker(waker)).is_pending())
+    };
 
-    // As the clone panics, as the permit comes, as it is refused.
-    let text = panic_of(|| handle.poll_acquire(&mut Context::from_waker(&no_clone())).is_pending());
-    assert_eq!(text, "no clone");
+    // The clone, at the first poll and at a later one.
+    assert_eq!(panics(&mut handle, &no_clone()), "no clone");
     assert!(handle.poll_acquire(cx).is_pending());
-    let hooked = Hooked::new();
-    let adds = Arc::clone(&sem);
-    hooked.on_clone(move || adds.add_permits(1));
-    hooked.on_drop(|| panic!("dropped"));
-    let waker = hooked.waker();
-    let text = panic_of(|| handle.poll_acquire(&mut Context::from_waker(&waker)).is_pending());
-    assert_eq!(text, "dropped");
-    assert!(matches!(handle.poll_acquire(cx), Poll::Ready(Some(_))));
-    assert_eq!(sem.available_permits(), 1);
+    assert_eq!(panics(&mut handle, &no_clone()), "no clone");
+    // The drop of the waker that a later poll replaces.
+    let replaced = Hooked::new();
+    assert!(handle.poll_acquire(&mut Context::from_waker(&replaced.waker())).is_pending());
+    replaced.on_drop(|| panic!("replaced"));
+    assert_eq!(panics(&mut handle, Waker::noop()), "replaced");
+    sem.add_permits(1);
+    got(handle.poll_acquire(cx)).forget();
 
-    // Somebody else panics whom the refusal of this one wakes on the way.
-    let mut waits = sem.acquire_many(2);
-    let woken = panics_when_woken("woken");
-    assert!(poll(&mut waits, &woken.waker()).is_pending());
-    assert_eq!(panic_of(|| sem.close()), "woken");
+    // The drop of a waker that is not needed: as the permit comes, and as it is refused.
+    let granted = unneeded({
+        let sem = Arc::clone(&sem);
+        move || sem.add_permits(1)
+    });
+    assert_eq!(panics(&mut handle, &granted.waker()), "dropped");
+    assert_eq!(sem.available_permits(), 0, "it is granted");
+    drop(got(handle.poll_acquire(cx)));
+    assert_eq!(sem.available_permits(), 1);
+    sem.forget_permits(1);
+    let refused = unneeded({
+        let sem = Arc::clone(&sem);
+        move || sem.close()
+    });
+    assert_eq!(panics(&mut handle, &refused.waker()), "dropped");
     for _ in 0..3 {
         assert!(matches!(handle.poll_acquire(cx), Poll::Ready(None)), "it is closed");
     }
+}
+
+/// A waker whose clone does `end`, after which it is not needed any more. The drop of that clone panics.
+fn unneeded(end: impl FnOnce() + 'static) -> Rc<Hooked> {
+    let hooked = Hooked::new();
+    hooked.on_clone(end);
+    hooked.on_drop(|| panic!("dropped"));
+    hooked
+}
+
+#[track_caller]
+fn got(answer: Poll<Option<OwnedSemaphorePermit>>) -> OwnedSemaphorePermit {
+    let Poll::Ready(Some(permit)) = answer else { panic!("granted") };
+    permit
 }

@@ -10,6 +10,7 @@ use fastrand::Rng;
 use semafair::{PartitionedAcquire, PartitionedPermit, PartitionedSemaphore, TryAcquireError};
 use tokio_test::task::{Spawn, spawn};
 
+use crate::limits::BIGGEST;
 use crate::support::hooks::Hooked;
 use crate::support::watchdog::times;
 use crate::support::{panic_of, poll, seed, served, wait, waits, watch};
@@ -169,6 +170,44 @@ fn closing_refuses_all_who_wait() {
     drop(permit);
     served(&mut drained);
     assert_eq!((pool.status().available, pool.status().queued), (1, 0));
+}
+
+/// A key that is in use stays so after `close`, and no other comes into use.
+#[test]
+fn what_is_counted_is_what_is_listed_and_waited_for() {
+    let pool = PartitionedSemaphore::new(1);
+    let old = pool.try_acquire("old").unwrap();
+    let mut drained = wait(pool.drained());
+    pool.close();
+    let seen = || {
+        let mut listed = Vec::new();
+        pool.for_each(|key, _| listed.push(*key));
+        assert_eq!(pool.len(), listed.len());
+        listed
+    };
+    let (new, same) = (pool.acquire("new"), pool.acquire("old"));
+    assert_eq!((seen(), pool.status_of("new")), (vec!["old"], None));
+    drop(old);
+    waits(&mut drained);
+    drop(same);
+    served(&mut drained);
+    assert_eq!((seen(), pool.is_empty()), (vec![], true));
+    assert!(pollster::block_on(new).unwrap_err().is_closed());
+}
+
+/// More than a `usize` has on 32 bits.
+#[test]
+fn all_who_wait_for_everything_are_added_up() {
+    let pool = PartitionedSemaphore::new(BIGGEST as usize);
+    let one = pool.try_acquire("a").unwrap();
+    let waiting: Vec<_> = (0..9).map(|_| wait(pool.acquire_many("a", BIGGEST))).collect();
+    let sum = usize::try_from(9 * u64::from(BIGGEST)).unwrap_or(usize::MAX);
+    assert_eq!(pool.status().queued, sum);
+    assert_eq!(pool.status_of("a").unwrap().queued, sum);
+    drop(waiting);
+    assert_eq!((pool.status().queued, pool.status_of("a").unwrap().queued), (0, 0));
+    drop(one);
+    assert!(pool.is_empty());
 }
 
 #[test]

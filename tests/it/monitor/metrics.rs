@@ -307,6 +307,72 @@ fn what_was_counted_is_not_counted_again_if_the_recorder_panics() {
     assert_eq!(monitored.available_permits(), 1);
 }
 
+/// A recorder that asks the same semaphore for its figures while it registers them.
+struct Reenters {
+    monitored: Monitored,
+    /// How often it may.
+    depth: AtomicU64,
+    count: Arc<AtomicU64>,
+}
+
+impl Reenters {
+    fn again(&self) {
+        let left = self.depth.load(Ordering::SeqCst);
+        if left > 0 {
+            self.depth.store(left - 1, Ordering::SeqCst);
+            with_local_recorder(self, || self.monitored.metrics());
+            drop(self.monitored.try_acquire());
+        }
+    }
+}
+
+impl Recorder for Reenters {
+    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {
+        self.again();
+    }
+
+    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {
+        self.again();
+    }
+
+    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {
+        self.again();
+    }
+
+    fn register_counter(&self, _: &Key, _: &Metadata<'_>) -> Counter {
+        self.again();
+        Counter::from_arc(self.count.clone())
+    }
+
+    fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
+        self.again();
+        Gauge::noop()
+    }
+
+    fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
+        self.again();
+        Histogram::noop()
+    }
+}
+
+#[test]
+fn a_recorder_may_ask_for_the_figures_while_it_registers_them() {
+    watch();
+    for depth in [1, 2, 30] {
+        let monitored = Monitored::new("database", Semaphore::new(1));
+        let count = Arc::new(AtomicU64::new(0));
+        let recorder = Reenters {
+            monitored: monitored.clone(),
+            depth: AtomicU64::new(depth),
+            count: count.clone(),
+        };
+        with_local_recorder(&recorder, || monitored.metrics());
+        count.store(0, Ordering::SeqCst);
+        drop(monitored.try_acquire().unwrap());
+        assert_eq!(count.load(Ordering::SeqCst), 1, "counted once");
+    }
+}
+
 /// A counter that panics while it is told to.
 #[derive(Debug, Default)]
 struct Panics(AtomicBool);
