@@ -69,3 +69,11 @@ fn closed_comes_before_no_permits() {
     sem.close();
     assert_eq!(sem.try_acquire().unwrap_err(), TryAcquireError::Closed);
 }
+
+#[test]
+fn too_many_permits_error() {
+    let sem = Semaphore::new(Semaphore::MAX_PERMITS);
+    let (display, debug) = texts(sem.try_add_permits(1).unwrap_err());
+    assert_eq!(display, "too many permits");
+    assert!(debug.contains("TooManyPermitsError"));
+}
