@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use backon::BackoffBuilder;
 use etcd_client::ConnectOptions;
-use tokio::sync::{OnceCell, watch};
+use tokio::sync::{OnceCell, Semaphore, watch};
 use tokio::time;
 use tonic::Code;
 
@@ -21,6 +21,9 @@ const PING_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The largest answer that is taken: a line of a million places.
 const LARGEST: usize = 256 << 20;
+
+/// How many calls in turn are under way at a time: as many as keep etcd busy.
+const AT_A_TIME: usize = 64;
 
 /// Why a call has no result.
 #[derive(Debug)]
@@ -79,6 +82,26 @@ impl From<Failure> for Error {
             Failure::Compacted => Self::Unavailable("the revision was compacted".to_owned()),
             Failure::Refused(error) => Self::Refused(error),
         }
+    }
+}
+
+/// Where calls of one kind wait until it is their turn, in order.
+///
+/// Any number of tasks may call at the same time. If all their calls waited in etcd, they would take longer there than an
+/// attempt has, and be repeated, and wait still longer; and the renewal of the lease would be behind them. So only some
+/// are under way, the time of an attempt counts from when it is sent, and what must not wait takes no turn.
+#[derive(Debug)]
+pub(crate) struct Turns(Semaphore);
+
+impl Turns {
+    pub(crate) fn new() -> Self {
+        Self(Semaphore::new(AT_A_TIME))
+    }
+
+    /// Waits until a call may be sent; the next may when the turn is dropped.
+    pub(crate) async fn next(&self) -> impl Sized + '_ {
+        // It is never closed.
+        self.0.acquire().await.ok()
     }
 }
 
@@ -179,9 +202,38 @@ impl Client {
     where
         C: Future<Output = Result<T, etcd_client::Error>>,
     {
+        self.repeat(None, rpc).await
+    }
+
+    /// The same, where many tasks may call at a time: each attempt is in turn.
+    pub(crate) async fn insist_in_turn<T, C>(
+        &self,
+        turns: &Turns,
+        rpc: impl Fn(etcd_client::Client) -> C,
+    ) -> Result<T, Failure>
+    where
+        C: Future<Output = Result<T, etcd_client::Error>>,
+    {
+        self.repeat(Some(turns), rpc).await
+    }
+
+    async fn repeat<T, C>(
+        &self,
+        turns: Option<&Turns>,
+        rpc: impl Fn(etcd_client::Client) -> C,
+    ) -> Result<T, Failure>
+    where
+        C: Future<Output = Result<T, etcd_client::Error>>,
+    {
         let mut pauses = pauses();
         loop {
-            match self.call(&rpc).await {
+            let turn = match turns {
+                Some(turns) => Some(turns.next().await),
+                None => None,
+            };
+            let result = self.call(&rpc).await;
+            drop(turn);
+            match result {
                 Err(Failure::Unanswered(_)) => time::sleep(pauses.next().unwrap_or(LONGEST)).await,
                 result => return result,
             }

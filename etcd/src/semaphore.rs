@@ -184,7 +184,9 @@ impl DistributedSemaphore {
         if !self.queue.has_room(permits) {
             let call = |client| requests::snapshot(client, self.queue.keys());
             let shared = self.session.shared();
-            let now = shared.client.insist_for(shared.patience, call).await?;
+            let now = self
+                .patiently(async { Ok(shared.client.insist_in_turn(&shared.asked, call).await?) })
+                .await?;
             if now.demand() + u64::from(permits) > u64::from(now.limit.unwrap_or_default()) {
                 return Err(Error::NoPermits);
             }

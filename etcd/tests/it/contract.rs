@@ -269,6 +269,27 @@ fn a_session_ends_with_the_last_thing_that_needs_it() {
     });
 }
 
+/// More than etcd answers in the time of one attempt: they wait for each other, and the lease for none of them.
+#[test]
+fn thousands_ask_at_the_same_time() {
+    run(async {
+        let cluster = Cluster::start(1).await;
+        let session = session(&cluster).await;
+        let semaphore = open(&session, 1000).await;
+        let id = session.id();
+        let tasks: Vec<_> = (0..6000)
+            .map(|_| {
+                let semaphore = semaphore.clone();
+                tokio::spawn(async move { semaphore.acquire().await?.release().await })
+            })
+            .collect();
+        for task in tasks {
+            task.await.unwrap().unwrap();
+        }
+        assert_eq!(session.id(), id);
+    });
+}
+
 #[test]
 fn a_cancelled_request_gives_up_its_place() {
     run(async {
