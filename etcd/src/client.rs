@@ -9,8 +9,10 @@ use std::time::Duration;
 
 use backon::BackoffBuilder;
 use etcd_client::ConnectOptions;
+use tokio::runtime::Handle;
 use tokio::sync::{OnceCell, Semaphore, watch};
 use tokio::time;
+use tokio_util::task::AbortOnDropHandle;
 use tonic::Code;
 
 use crate::error::Error;
@@ -110,6 +112,8 @@ pub(crate) struct Client {
     options: ConnectOptions,
     /// How long one attempt may take.
     timeout: Duration,
+    /// Where connections live, whoever needs one first: that task may run elsewhere, and end with its runtime.
+    runtime: Handle,
     /// The number of the node that calls go to.
     current: watch::Sender<usize>,
 }
@@ -129,6 +133,11 @@ impl fmt::Debug for Client {
 
 impl Client {
     /// Connects to nobody yet.
+    ///
+    /// # Panics
+    ///
+    /// Panics if it is not called on a tokio runtime.
+    #[track_caller]
     pub(crate) fn new(endpoints: Vec<String>, options: ConnectOptions, timeout: Duration) -> Self {
         let node = |endpoint| Node { endpoint, client: OnceCell::new() };
         let options = options
@@ -142,6 +151,7 @@ impl Client {
             nodes: endpoints.into_iter().map(node).collect(),
             options,
             timeout,
+            runtime: Handle::current(),
             current: watch::Sender::new(0),
         }
     }
@@ -166,6 +176,13 @@ impl Client {
         });
     }
 
+    async fn connect(&self, endpoint: &str) -> Result<etcd_client::Client, etcd_client::Error> {
+        let (endpoint, options) = ([endpoint.to_owned()], self.options.clone());
+        let connect = async { etcd_client::Client::connect(endpoint, Some(options)).await };
+        let client = AbortOnDropHandle::new(self.runtime.spawn(connect)).await;
+        client.unwrap_or_else(|ended| Err(etcd_client::Error::Internal(ended.to_string())))
+    }
+
     /// One attempt at a call.
     pub(crate) async fn call<T, C>(
         &self,
@@ -177,9 +194,8 @@ impl Client {
         let at = *self.current.borrow();
         let node = &self.nodes[at];
         let attempt = async {
-            let connect =
-                || etcd_client::Client::connect([&node.endpoint], Some(self.options.clone()));
-            rpc(node.client.get_or_try_init(connect).await?.clone()).await
+            let client = node.client.get_or_try_init(|| self.connect(&node.endpoint)).await?;
+            rpc(client.clone()).await
         };
         let result = match time::timeout(self.timeout, attempt).await {
             Ok(result) => result.map_err(Failure::from),

@@ -7,4 +7,5 @@ mod examples;
 mod faults;
 mod outages;
 mod regressions;
+mod runtimes;
 mod worker;
