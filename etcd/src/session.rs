@@ -126,13 +126,15 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// `Unavailable`, `Refused`: the session has ended here; in etcd it ends after the lifetime of its lease.
+    /// `Unavailable`: the session has ended here; in etcd it ends after the lifetime of its lease. etcd did not answer or
+    /// refused, or the runtime of the session was shut down.
     pub async fn close(&self) -> Result<(), Error> {
         self.inner.shared.closing.cancel();
         self.inner.tasks.wait().await;
         match self.inner.end.get() {
-            None | Some(Ok(())) => Ok(()),
+            Some(Ok(())) => Ok(()),
             Some(Err(text)) => Err(Error::Unavailable(text.clone())),
+            None => Err(Error::Unavailable("the runtime of the session was shut down".to_owned())),
         }
     }
 

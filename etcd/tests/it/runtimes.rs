@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use semafair_etcd::{Options, Session};
+use semafair_etcd::{Error, Options, Session};
 use tokio::runtime::Builder;
 
 use crate::support::cluster::Cluster;
 use crate::support::proxy::Proxy;
-use crate::support::{open, run};
+use crate::support::{open, options, run};
 
 /// Runs it to its end on a runtime of its own, which then ends, too.
 async fn elsewhere<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
@@ -36,5 +36,26 @@ fn a_node_that_was_first_reached_from_another_runtime_stays_in_reach() {
         let there = semaphore.clone();
         elsewhere(async move { there.acquire().await.unwrap().release().await.unwrap() }).await;
         semaphore.acquire().await.unwrap().release().await.unwrap();
+    });
+}
+
+#[test]
+fn a_session_whose_runtime_was_shut_down_says_that_etcd_still_has_its_keys() {
+    run(async {
+        let cluster = Cluster::start(1).await;
+        let options = options(&cluster);
+        let (session, permit) = elsewhere(async move {
+            let session = Session::connect(options).await.unwrap();
+            let permit = open(&session, 1).await.acquire().await.unwrap();
+            (session, permit)
+        })
+        .await;
+        assert!(permit.is_lost());
+        permit.lost().await;
+        assert!(matches!(permit.verify().await.unwrap_err(), Error::Closed));
+        let error = session.close().await.unwrap_err();
+        assert!(matches!(error, Error::Unavailable(_)), "{error}");
+        drop(permit);
+        cluster.until_no_keys().await;
     });
 }
