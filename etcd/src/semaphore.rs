@@ -176,7 +176,7 @@ impl DistributedSemaphore {
     ///
     /// # Errors
     ///
-    /// `NoPermits`, and those of `acquire_many`.
+    /// `NoPermits`, those of `acquire_many`, and `Unavailable`: etcd did not answer.
     pub async fn try_acquire_many(&self, permits: u32) -> Result<Permit, Error> {
         self.queue.admit(permits)?;
         // A request that comes to nothing is two events for each process. So look first; and do not trust what
@@ -187,7 +187,8 @@ impl DistributedSemaphore {
             let now = self
                 .patiently(async { Ok(shared.client.insist_in_turn(&shared.asked, call).await?) })
                 .await?;
-            if now.demand() + u64::from(permits) > u64::from(now.limit.unwrap_or_default()) {
+            let is_short = |limit| now.demand() + u64::from(permits) > u64::from(limit);
+            if now.limit.is_some_and(is_short) {
                 return Err(Error::NoPermits);
             }
         }

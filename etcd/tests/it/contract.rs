@@ -238,6 +238,7 @@ fn closing_refuses_waiters_and_deletes_all_keys() {
         assert!(matches!(permit.release().await.unwrap_err(), Error::Closed));
         assert!(matches!(waiting.await.unwrap().unwrap_err(), Error::Closed));
         assert!(matches!(mine.acquire().await.unwrap_err(), Error::Closed));
+        assert!(matches!(mine.try_acquire().await.unwrap_err(), Error::Closed));
         assert!(matches!(mine.set_limit(2).await.unwrap_err(), Error::Closed));
         let opened = DistributedSemaphore::open(&sessions[0], "api", 1).await;
         assert!(matches!(opened.unwrap_err(), Error::Closed));
