@@ -11,6 +11,7 @@ use tokio::time;
 use crate::support::cluster::Cluster;
 use crate::support::history::History;
 use crate::support::load::Load;
+use crate::support::proxy::Proxy;
 use crate::support::{TTL, asks, open, options, run, session, until, until_line};
 
 #[test]
@@ -246,6 +247,24 @@ fn closing_refuses_waiters_and_deletes_all_keys() {
         sessions[0].clone().close().await.unwrap();
         // The other session has what was released.
         next.await.unwrap().unwrap().release().await.unwrap();
+    });
+}
+
+/// Its lease is over here, and etcd has it for longer, with all its keys.
+#[test]
+fn closing_waits_for_the_keys_of_a_lease_that_was_lost() {
+    run(async {
+        let cluster = Cluster::start(1).await;
+        let proxy = Proxy::start(cluster.client_port(0)).await;
+        let options = Options::new([proxy.endpoint()]).ttl(TTL).patience(TTL / 6);
+        let cut = Session::connect(options).await.unwrap();
+        let permit = open(&cut, 1).await.acquire().await.unwrap();
+        proxy.cut();
+        until(async || cut.id().is_none()).await;
+        let error = cut.close().await.unwrap_err();
+        assert!(matches!(error, Error::Unavailable(_)), "{error}");
+        assert!(permit.is_lost());
+        cluster.until_no_keys().await;
     });
 }
 
