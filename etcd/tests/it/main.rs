@@ -2,6 +2,7 @@
 
 mod support;
 
+mod auth;
 mod contract;
 mod examples;
 mod faults;
