@@ -255,13 +255,27 @@ impl DistributedSemaphore {
     /// - `Unavailable`, `Refused`: etcd did not answer, or refused. It may have been removed.
     /// - `Closed`: the session was closed.
     pub async fn remove(&self) -> Result<(), Error> {
-        let call = |client| requests::remove(client, self.queue.keys());
-        let removed = async { Ok(self.session.shared().client.insist(call).await?) };
-        if self.patiently(removed).await? {
-            Ok(())
-        } else {
-            Err(Error::InUse { name: self.name().to_owned() })
-        }
+        let client = &self.session.shared().client;
+        let remove = async {
+            let mut refused = None;
+            loop {
+                let call = |client| requests::limit(client, self.queue.keys());
+                // By somebody else, or by an attempt whose answer was lost.
+                let Some(found) = client.insist(call).await? else { return Ok(()) };
+                if refused == Some(found.created) {
+                    return Err(Error::InUse { name: self.name().to_owned() });
+                }
+                let call = |client| requests::remove(client, self.queue.keys(), found.created);
+                match client.call(call).await {
+                    Ok(true) => return Ok(()),
+                    // If it is still the same.
+                    Ok(false) => refused = Some(found.created),
+                    Err(Failure::Unanswered(_)) => {}
+                    Err(failure) => return Err(failure.into()),
+                }
+            }
+        };
+        self.patiently(remove).await
     }
 
     /// How many permits nobody in the fleet holds, as far as this process has seen. Asks nobody.

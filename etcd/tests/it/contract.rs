@@ -190,6 +190,21 @@ fn a_limit_goes_up_and_down() {
     });
 }
 
+/// All but one of them find that it is gone.
+#[test]
+fn several_remove_it_at_the_same_time() {
+    run(async {
+        let cluster = Cluster::start(1).await;
+        let sessions = [session(&cluster).await, session(&cluster).await];
+        for _ in 0..20 {
+            let semaphores = [open(&sessions[0], 1).await, open(&sessions[1], 1).await];
+            let removed = join_all(semaphores.iter().map(DistributedSemaphore::remove)).await;
+            removed.into_iter().for_each(|removed| removed.unwrap());
+            assert_eq!(cluster.keys("semafair/").await, 0);
+        }
+    });
+}
+
 #[test]
 fn many_semaphores_of_one_session() {
     run(async {
