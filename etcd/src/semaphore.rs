@@ -79,6 +79,7 @@ impl DistributedSemaphore {
     ///
     /// - `InvalidName`, `ZeroLimit`: nothing was sent.
     /// - `OtherLimit`: it exists, with another limit. [`set_limit`](Self::set_limit) changes that.
+    /// - `NotFound`: it was removed in the same moment.
     /// - `Unavailable`, `Refused`: etcd did not answer, or refused. It may have been created.
     /// - `Closed`: the session was closed.
     pub async fn open(session: &Session, name: &str, permits: u32) -> Result<Self, Error> {
@@ -140,6 +141,7 @@ impl DistributedSemaphore {
 
     /// Waits for permits, all at once.
     ///
+    /// Any number of tasks may call it at the same time: a session sends 64 requests at a time, and the others after them.
     /// While the session has no lease, it waits for one. Then it takes a place at the end of the line; while etcd gives
     /// no answer it goes on asking for it, until the lease is lost. To wait costs etcd nothing.
     ///
@@ -150,7 +152,7 @@ impl DistributedSemaphore {
     /// # Errors
     ///
     /// - `ZeroPermits`: at once.
-    /// - `OverLimit`: at once, or when the limit falls below what is waited for.
+    /// - `OverLimit`: at once, by the limit as far as this process has seen it; or when it falls below what is waited for.
     /// - `Lost`: the lease was lost, and the place with it. Acquire again to wait at the end of the line.
     /// - `Closed`: the session was closed.
     /// - `NotFound`: the semaphore was removed.
@@ -169,6 +171,8 @@ impl DistributedSemaphore {
     }
 
     /// Takes permits if they are free and nobody waits. It waits for etcd's answer, but for no other request.
+    ///
+    /// Another try that comes to nothing is in the line for a moment, and counts as one that waits.
     ///
     /// # Cancel safety
     ///

@@ -27,7 +27,8 @@ use crate::watcher;
 ///
 /// All permits of the session are lost at once, and all who wait get [`Error::Lost`]. Nothing is acquired again
 /// by itself. The session gets a new lease as soon as etcd answers, and goes on under another [`SessionId`];
-/// calls to acquire that come meanwhile wait for it.
+/// calls to acquire that come meanwhile wait for it. If etcd refuses a new lease, since its database is full for example,
+/// the session ends.
 ///
 /// # The end
 ///
