@@ -9,8 +9,10 @@ use std::time::Duration;
 
 use backon::BackoffBuilder;
 use etcd_client::ConnectOptions;
-use tokio::sync::{OnceCell, watch};
+use tokio::runtime::Handle;
+use tokio::sync::{OnceCell, Semaphore, watch};
 use tokio::time;
+use tokio_util::task::AbortOnDropHandle;
 use tonic::Code;
 
 use crate::error::Error;
@@ -21,6 +23,9 @@ const PING_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The largest answer that is taken: a line of a million places.
 const LARGEST: usize = 256 << 20;
+
+/// How many calls in turn are under way at a time: as many as keep etcd busy.
+const AT_A_TIME: usize = 64;
 
 /// Why a call has no result.
 #[derive(Debug)]
@@ -82,11 +87,33 @@ impl From<Failure> for Error {
     }
 }
 
+/// Where calls of one kind wait until it is their turn, in order.
+///
+/// Any number of tasks may call at the same time. If all their calls waited in etcd, they would take longer there than an
+/// attempt has, and be repeated, and wait still longer; and the renewal of the lease would be behind them. So only some
+/// are under way, the time of an attempt counts from when it is sent, and what must not wait takes no turn.
+#[derive(Debug)]
+pub(crate) struct Turns(Semaphore);
+
+impl Turns {
+    pub(crate) fn new() -> Self {
+        Self(Semaphore::new(AT_A_TIME))
+    }
+
+    /// Waits until a call may be sent; the next may when the turn is dropped.
+    pub(crate) async fn next(&self) -> impl Sized + '_ {
+        // It is never closed.
+        self.0.acquire().await.ok()
+    }
+}
+
 pub(crate) struct Client {
     nodes: Vec<Node>,
     options: ConnectOptions,
     /// How long one attempt may take.
     timeout: Duration,
+    /// Where connections live, whoever needs one first: that task may run elsewhere, and end with its runtime.
+    runtime: Handle,
     /// The number of the node that calls go to.
     current: watch::Sender<usize>,
 }
@@ -106,6 +133,11 @@ impl fmt::Debug for Client {
 
 impl Client {
     /// Connects to nobody yet.
+    ///
+    /// # Panics
+    ///
+    /// Panics if it is not called on a tokio runtime.
+    #[track_caller]
     pub(crate) fn new(endpoints: Vec<String>, options: ConnectOptions, timeout: Duration) -> Self {
         let node = |endpoint| Node { endpoint, client: OnceCell::new() };
         let options = options
@@ -119,6 +151,7 @@ impl Client {
             nodes: endpoints.into_iter().map(node).collect(),
             options,
             timeout,
+            runtime: Handle::current(),
             current: watch::Sender::new(0),
         }
     }
@@ -143,6 +176,13 @@ impl Client {
         });
     }
 
+    async fn connect(&self, endpoint: &str) -> Result<etcd_client::Client, etcd_client::Error> {
+        let (endpoint, options) = ([endpoint.to_owned()], self.options.clone());
+        let connect = async { etcd_client::Client::connect(endpoint, Some(options)).await };
+        let client = AbortOnDropHandle::new(self.runtime.spawn(connect)).await;
+        client.unwrap_or_else(|ended| Err(etcd_client::Error::Internal(ended.to_string())))
+    }
+
     /// One attempt at a call.
     pub(crate) async fn call<T, C>(
         &self,
@@ -154,9 +194,8 @@ impl Client {
         let at = *self.current.borrow();
         let node = &self.nodes[at];
         let attempt = async {
-            let connect =
-                || etcd_client::Client::connect([&node.endpoint], Some(self.options.clone()));
-            rpc(node.client.get_or_try_init(connect).await?.clone()).await
+            let client = node.client.get_or_try_init(|| self.connect(&node.endpoint)).await?;
+            rpc(client.clone()).await
         };
         let result = match time::timeout(self.timeout, attempt).await {
             Ok(result) => result.map_err(Failure::from),
@@ -179,9 +218,38 @@ impl Client {
     where
         C: Future<Output = Result<T, etcd_client::Error>>,
     {
+        self.repeat(None, rpc).await
+    }
+
+    /// The same, where many tasks may call at a time: each attempt is in turn.
+    pub(crate) async fn insist_in_turn<T, C>(
+        &self,
+        turns: &Turns,
+        rpc: impl Fn(etcd_client::Client) -> C,
+    ) -> Result<T, Failure>
+    where
+        C: Future<Output = Result<T, etcd_client::Error>>,
+    {
+        self.repeat(Some(turns), rpc).await
+    }
+
+    async fn repeat<T, C>(
+        &self,
+        turns: Option<&Turns>,
+        rpc: impl Fn(etcd_client::Client) -> C,
+    ) -> Result<T, Failure>
+    where
+        C: Future<Output = Result<T, etcd_client::Error>>,
+    {
         let mut pauses = pauses();
         loop {
-            match self.call(&rpc).await {
+            let turn = match turns {
+                Some(turns) => Some(turns.next().await),
+                None => None,
+            };
+            let result = self.call(&rpc).await;
+            drop(turn);
+            match result {
                 Err(Failure::Unanswered(_)) => time::sleep(pauses.next().unwrap_or(LONGEST)).await,
                 result => return result,
             }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use etcd_client::{Client, Error};
+use tokio::task::JoinSet;
 use tokio::time;
 
 use crate::client::{Failure, pauses};
@@ -27,13 +28,20 @@ async fn revoke(mut client: Client, id: SessionId) -> Result<(), Error> {
 }
 
 /// Revokes a lease, and all keys with it.
-async fn revoke_for(shared: &Shared, lease: &Lease, patience: Duration) -> Result<(), Failure> {
+async fn revoke_for(
+    shared: Arc<Shared>,
+    lease: Arc<Lease>,
+    patience: Duration,
+) -> Result<(), Failure> {
     let call = |client| revoke(client, lease.id());
     match shared.client.insist_for(patience, call).await {
         Ok(()) | Err(Failure::NoLease) => Ok(()),
         Err(failure) => Err(failure),
     }
 }
+
+/// Leases that are over here, and that etcd may have for longer: their keys would block others.
+type Revokes = JoinSet<Result<(), Failure>>;
 
 /// Ends everything when the task does, however that comes about: the runtime may be shut down.
 struct End(Arc<Shared>);
@@ -50,18 +58,31 @@ impl Drop for End {
 /// Keeps a lease until the session is over. Returns whether etcd has deleted all that the session had.
 pub(crate) async fn keep(shared: Arc<Shared>, ttl: Duration) -> Result<(), Failure> {
     let _end = End(Arc::clone(&shared));
-    let last = tokio::select! {
+    let mut revokes = Revokes::new();
+    let mut result = tokio::select! {
         biased;
-        () = shared.closing.cancelled() => shared.lease.send_replace(None),
-        refused = renew_for_ever(&shared, ttl) => return Err(refused),
+        () = shared.closing.cancelled() => Ok(()),
+        refused = renew_for_ever(&shared, ttl, &mut revokes) => Err(refused),
     };
-    let Some(lease) = last else { return Ok(()) };
-    lease.end();
-    revoke_for(&shared, &lease, shared.patience).await
+    shared.closing.cancel();
+    if let Some(lease) = shared.lease.send_replace(None) {
+        lease.end();
+        revokes.spawn(revoke_for(Arc::clone(&shared), lease, shared.patience));
+    }
+    let all = async {
+        while let Some(revoked) = revokes.join_next().await {
+            let revoked =
+                revoked.unwrap_or_else(|panic| Err(Failure::Unanswered(panic.to_string())));
+            result = result.and(revoked);
+        }
+        result
+    };
+    let in_time = time::timeout(shared.patience, all).await;
+    in_time.unwrap_or_else(|_| Err(Failure::Unanswered(format!("not for {:?}", shared.patience))))
 }
 
 /// Returns only if etcd refuses to give a lease.
-async fn renew_for_ever(shared: &Arc<Shared>, ttl: Duration) -> Failure {
+async fn renew_for_ever(shared: &Arc<Shared>, ttl: Duration, revokes: &mut Revokes) -> Failure {
     loop {
         let lease = shared.lease.borrow().clone();
         if let Some(lease) = lease {
@@ -73,9 +94,8 @@ async fn renew_for_ever(shared: &Arc<Shared>, ttl: Duration) -> Failure {
             // New places are not attached to it from here on; then all that it has is lost.
             shared.lease.send_replace(None);
             lease.end();
-            // etcd may keep it for longer than it was good here, and its keys would block others.
-            let (shared, patience) = (Arc::clone(shared), ttl * 3);
-            tokio::spawn(async move { revoke_for(&shared, &lease, patience).await });
+            while revokes.try_join_next().is_some() {}
+            revokes.spawn(revoke_for(Arc::clone(shared), lease, ttl * 3));
         }
         match shared.client.insist(|client| grant(client, ttl)).await {
             Ok(lease) => drop(shared.lease.send_replace(Some(Arc::new(lease)))),

@@ -71,8 +71,8 @@ impl Options {
         self
     }
 
-    /// What etcd's client needs besides: a user and password, TLS. Its timeouts and keep-alives are set by the
-    /// session.
+    /// What etcd's client needs besides: a user and password; TLS, for which its feature `tls` has to be on. Its timeouts
+    /// and keep-alives are set by the session.
     pub fn connection(mut self, connection: ConnectOptions) -> Self {
         self.connection = connection;
         self

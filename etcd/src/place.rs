@@ -99,12 +99,13 @@ impl Place {
     async fn join(&mut self) -> Result<i64, Error> {
         let mut pauses = pauses();
         let mut was_unanswered = false;
-        self.may_exist = true;
         loop {
-            self.is_unanswered = true;
+            let turn = self.shared.asking.next().await;
+            (self.may_exist, self.is_unanswered) = (true, true);
             let (keys, id, weight) = (self.queue.keys(), self.id, self.weight);
             let call = |client| requests::join(client, keys, id, weight, was_unanswered);
             let answer = self.shared.client.call(call).await;
+            drop(turn);
             self.is_unanswered = was_unanswered;
             match answer {
                 Ok(created) => return Ok(created),
@@ -156,7 +157,7 @@ impl Place {
         let is_there = tokio::select! {
             biased;
             () = self.lost() => false,
-            is_there = self.shared.client.insist(call) => is_there?,
+            is_there = self.shared.client.insist_in_turn(&self.shared.asked, call) => is_there?,
         };
         if !is_there {
             self.lost.cancel();
@@ -173,10 +174,11 @@ impl Place {
         // What it deletes itself is not lost.
         self.queue.forget(self.id);
         let keys = [self.queue.keys().place(self.id)];
+        let call = |client| requests::delete(client, &keys);
         let deleted = tokio::select! {
             biased;
             () = self.lost() => return Err(self.shared.loss()),
-            deleted = self.shared.client.insist(|client| requests::delete(client, &keys)) => deleted,
+            deleted = self.shared.client.insist_in_turn(&self.shared.asked, call) => deleted,
         };
         deleted?;
         self.may_exist = false;

@@ -83,6 +83,14 @@ impl Own {
         self.answer(Answer::Lost, owed);
         owed.lost.push(self.lost.clone());
     }
+
+    /// Its place had been created, and is not in what was seen later.
+    fn lose_unless_there(&mut self, id: PlaceId, mirror: &Mirror, owed: &mut Owed) {
+        let was_there = self.created.is_some_and(|created| created <= mirror.revision());
+        if was_there && mirror.created(id).is_none() {
+            self.lose(owed);
+        }
+    }
 }
 
 impl State {
@@ -200,9 +208,15 @@ impl Queue {
 
     /// A request is known to have a place, created at this revision.
     pub(crate) fn joined(&self, id: PlaceId, created: i64) {
-        if let Some(own) = self.state().own.get_mut(&id) {
+        let mut owed = Owed::default();
+        let mut guard = self.state();
+        let state = &mut *guard;
+        if let Some(own) = state.own.get_mut(&id) {
             own.created = Some(created);
+            own.lose_unless_there(id, &state.mirror, &mut owed);
         }
+        drop(guard);
+        owed.settle();
     }
 
     /// Nobody needs the place any more. If it is still there, or comes, it is an orphan.
@@ -239,9 +253,10 @@ impl Queue {
                 }
             }
         }
-        self.revision.send_replace(state.mirror.revision());
+        let revision = state.mirror.revision();
         drop(guard);
         owed.settle();
+        self.has_seen(revision);
         orphans
     }
 
@@ -254,19 +269,22 @@ impl Queue {
         let granted = state.mirror.reset(snapshot.revision, snapshot.limit, snapshot.places);
         state.grant(&granted, &mut owed);
         for (&id, own) in &mut state.own {
-            let was_there = own.created.is_some_and(|created| created <= state.mirror.revision());
-            if was_there && state.mirror.created(id).is_none() {
-                own.lose(&mut owed);
-            }
+            own.lose_unless_there(id, &state.mirror, &mut owed);
         }
         let (expected, others): (Vec<_>, Vec<_>) =
             there.into_iter().partition(|id| state.own.contains_key(id));
         expected.into_iter().for_each(|id| state.seen(id, &mut owed));
         state.refuse(&mut owed);
-        self.revision.send_replace(state.mirror.revision());
+        let revision = state.mirror.revision();
         drop(guard);
         owed.settle();
+        self.has_seen(revision);
         others.into_iter().filter(|id| Some(id.session) == session).collect()
+    }
+
+    /// As `Owed::settle`, for whoever waits for a revision.
+    fn has_seen(&self, revision: i64) {
+        let _panic = catch_unwind(AssertUnwindSafe(|| self.revision.send_replace(revision)));
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -45,12 +45,15 @@ impl Snapshot {
 pub(crate) struct Limit {
     pub(crate) permits: u32,
     pub(crate) revision: i64,
+    /// When the semaphore was created.
+    pub(crate) created: i64,
 }
 
 impl Limit {
     fn of(pairs: &[KeyValue]) -> Option<Self> {
         let pair = pairs.first()?;
-        Some(Self { permits: number(pair.value())?, revision: pair.mod_revision() })
+        let (revision, created) = (pair.mod_revision(), pair.create_revision());
+        Some(Self { permits: number(pair.value())?, revision, created })
     }
 }
 
@@ -104,11 +107,14 @@ pub(crate) async fn change_limit(
     Ok(answer.succeeded().then(|| revision(answer.header())))
 }
 
-/// Removes a semaphore that nobody uses; returns whether it is gone.
-pub(crate) async fn remove(mut client: Client, keys: &Keys) -> Result<bool, Error> {
+/// Removes a semaphore that nobody uses, if it is the one that was created at that revision; returns whether it did.
+pub(crate) async fn remove(mut client: Client, keys: &Keys, created: i64) -> Result<bool, Error> {
+    let key = keys.limit();
+    // A request that arrives late must not remove what was created since.
+    let same = Compare::create_revision(key.as_str(), CompareOp::Equal, created);
     // Of no key at all, etcd compares zero.
-    let line = Compare::create_revision(keys.line(), CompareOp::Equal, 0).with_prefix();
-    let txn = Txn::new().when([line]).and_then([TxnOp::delete(keys.limit(), None)]);
+    let unused = Compare::create_revision(keys.line(), CompareOp::Equal, 0).with_prefix();
+    let txn = Txn::new().when([same, unused]).and_then([TxnOp::delete(key, None)]);
     Ok(client.txn(txn).await?.succeeded())
 }
 

@@ -79,6 +79,7 @@ impl DistributedSemaphore {
     ///
     /// - `InvalidName`, `ZeroLimit`: nothing was sent.
     /// - `OtherLimit`: it exists, with another limit. [`set_limit`](Self::set_limit) changes that.
+    /// - `NotFound`: it was removed in the same moment.
     /// - `Unavailable`, `Refused`: etcd did not answer, or refused. It may have been created.
     /// - `Closed`: the session was closed.
     pub async fn open(session: &Session, name: &str, permits: u32) -> Result<Self, Error> {
@@ -140,6 +141,7 @@ impl DistributedSemaphore {
 
     /// Waits for permits, all at once.
     ///
+    /// Any number of tasks may call it at the same time: a session sends 64 requests at a time, and the others after them.
     /// While the session has no lease, it waits for one. Then it takes a place at the end of the line; while etcd gives
     /// no answer it goes on asking for it, until the lease is lost. To wait costs etcd nothing.
     ///
@@ -150,7 +152,7 @@ impl DistributedSemaphore {
     /// # Errors
     ///
     /// - `ZeroPermits`: at once.
-    /// - `OverLimit`: at once, or when the limit falls below what is waited for.
+    /// - `OverLimit`: at once, by the limit as far as this process has seen it; or when it falls below what is waited for.
     /// - `Lost`: the lease was lost, and the place with it. Acquire again to wait at the end of the line.
     /// - `Closed`: the session was closed.
     /// - `NotFound`: the semaphore was removed.
@@ -170,13 +172,15 @@ impl DistributedSemaphore {
 
     /// Takes permits if they are free and nobody waits. It waits for etcd's answer, but for no other request.
     ///
+    /// Another try that comes to nothing is in the line for a moment, and counts as one that waits.
+    ///
     /// # Cancel safety
     ///
     /// As `acquire_many`.
     ///
     /// # Errors
     ///
-    /// `NoPermits`, and those of `acquire_many`.
+    /// `NoPermits`, those of `acquire_many`, and `Unavailable`: etcd did not answer.
     pub async fn try_acquire_many(&self, permits: u32) -> Result<Permit, Error> {
         self.queue.admit(permits)?;
         // A request that comes to nothing is two events for each process. So look first; and do not trust what
@@ -184,8 +188,11 @@ impl DistributedSemaphore {
         if !self.queue.has_room(permits) {
             let call = |client| requests::snapshot(client, self.queue.keys());
             let shared = self.session.shared();
-            let now = shared.client.insist_for(shared.patience, call).await?;
-            if now.demand() + u64::from(permits) > u64::from(now.limit.unwrap_or_default()) {
+            let now = self
+                .patiently(async { Ok(shared.client.insist_in_turn(&shared.asked, call).await?) })
+                .await?;
+            let is_short = |limit| now.demand() + u64::from(permits) > u64::from(limit);
+            if now.limit.is_some_and(is_short) {
                 return Err(Error::NoPermits);
             }
         }
@@ -252,13 +259,27 @@ impl DistributedSemaphore {
     /// - `Unavailable`, `Refused`: etcd did not answer, or refused. It may have been removed.
     /// - `Closed`: the session was closed.
     pub async fn remove(&self) -> Result<(), Error> {
-        let call = |client| requests::remove(client, self.queue.keys());
-        let removed = async { Ok(self.session.shared().client.insist(call).await?) };
-        if self.patiently(removed).await? {
-            Ok(())
-        } else {
-            Err(Error::InUse { name: self.name().to_owned() })
-        }
+        let client = &self.session.shared().client;
+        let remove = async {
+            let mut refused = None;
+            loop {
+                let call = |client| requests::limit(client, self.queue.keys());
+                // By somebody else, or by an attempt whose answer was lost.
+                let Some(found) = client.insist(call).await? else { return Ok(()) };
+                if refused == Some(found.created) {
+                    return Err(Error::InUse { name: self.name().to_owned() });
+                }
+                let call = |client| requests::remove(client, self.queue.keys(), found.created);
+                match client.call(call).await {
+                    Ok(true) => return Ok(()),
+                    // If it is still the same.
+                    Ok(false) => refused = Some(found.created),
+                    Err(Failure::Unanswered(_)) => {}
+                    Err(failure) => return Err(failure.into()),
+                }
+            }
+        };
+        self.patiently(remove).await
     }
 
     /// How many permits nobody in the fleet holds, as far as this process has seen. Asks nobody.

@@ -27,7 +27,8 @@ use crate::watcher;
 ///
 /// All permits of the session are lost at once, and all who wait get [`Error::Lost`]. Nothing is acquired again
 /// by itself. The session gets a new lease as soon as etcd answers, and goes on under another [`SessionId`];
-/// calls to acquire that come meanwhile wait for it.
+/// calls to acquire that come meanwhile wait for it. If etcd refuses a new lease, since its database is full for example,
+/// the session ends.
 ///
 /// # The end
 ///
@@ -126,13 +127,15 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// `Unavailable`, `Refused`: the session has ended here; in etcd it ends after the lifetime of its lease.
+    /// `Unavailable`: the session has ended here; in etcd it ends after the lifetime of its lease. etcd did not answer or
+    /// refused, or the runtime of the session was shut down.
     pub async fn close(&self) -> Result<(), Error> {
         self.inner.shared.closing.cancel();
         self.inner.tasks.wait().await;
         match self.inner.end.get() {
-            None | Some(Ok(())) => Ok(()),
+            Some(Ok(())) => Ok(()),
             Some(Err(text)) => Err(Error::Unavailable(text.clone())),
+            None => Err(Error::Unavailable("the runtime of the session was shut down".to_owned())),
         }
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::client::Client;
+use crate::client::{Client, Turns};
 use crate::error::Error;
 use crate::keys::{PlaceId, SessionId};
 use crate::lease::Lease;
@@ -26,6 +26,10 @@ pub(crate) enum Follow {
 pub(crate) struct Shared {
     pub(crate) client: Client,
     pub(crate) patience: Duration,
+    /// Of those who ask for a place in a line.
+    pub(crate) asking: Turns,
+    /// Of those who have one, or only look: they do not wait behind those who ask.
+    pub(crate) asked: Turns,
     /// The lease that new places are attached to. None: the last one is lost, and etcd has not given another yet.
     pub(crate) lease: watch::Sender<Option<Arc<Lease>>>,
     /// Cancelled when the session is over. All tasks end then.
@@ -49,7 +53,8 @@ impl Shared {
         let lease = watch::Sender::new(Some(Arc::new(lease)));
         let closing = CancellationToken::new();
         let next = AtomicU64::new(0);
-        let shared = Self { client, patience, lease, closing, follow, sweep, next };
+        let (asking, asked) = (Turns::new(), Turns::new());
+        let shared = Self { client, patience, asking, asked, lease, closing, follow, sweep, next };
         (shared, Inboxes { follow: to_follow, sweep: to_sweep })
     }
 

@@ -1,5 +1,6 @@
 //! The task that deletes keys which nobody needs any more: released in the background, given up, orphaned.
 
+use std::slice;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
@@ -17,8 +18,15 @@ pub(crate) async fn sweep(shared: Arc<Shared>, mut inbox: mpsc::UnboundedReceive
         while inbox.recv_many(&mut keys, BATCH).await > 0 {
             keys.sort_unstable();
             keys.dedup();
-            // What etcd refuses, it would refuse again: the key stays as long as the lease.
-            let _refused = shared.client.insist(|client| requests::delete(client, &keys)).await;
+            let delete =
+                async |keys| shared.client.insist(|client| requests::delete(client, keys)).await;
+            if delete(&keys[..]).await.is_err() && keys.len() > 1 {
+                // One that is refused is not to keep the others; or etcd allows fewer at a time.
+                for key in &keys {
+                    // What etcd refuses, it would refuse again: the key stays as long as the lease.
+                    let _refused = delete(slice::from_ref(key)).await;
+                }
+            }
             keys.clear();
         }
     };

@@ -30,7 +30,8 @@ pub(crate) async fn watch(shared: Arc<Shared>, inbox: mpsc::UnboundedReceiver<Fo
 
 struct Line {
     queue: Weak<Queue>,
-    /// Whether events are missing, so that it has to be read as a whole.
+    /// Whether it has to be read as a whole, since etcd has ended its watch: events may be missing; or the token of the
+    /// user is not valid any more, which a watch does not get anew, and a read does.
     has_gap: bool,
 }
 
@@ -180,6 +181,11 @@ impl Watcher {
         stream: &mut WatchStream,
     ) -> Result<(), Failure> {
         let id = message.watch_id();
+        if message.canceled() && id < 0 {
+            // A watch that was not made has no name, so it may be that of any line.
+            self.lines.values_mut().for_each(|line| line.has_gap = true);
+            return Err(cancelled(message));
+        }
         let Some(line) = self.lines.get_mut(&id) else { return Ok(()) };
         let Some(queue) = line.queue.upgrade() else {
             // Nobody uses it any more.
@@ -188,9 +194,8 @@ impl Watcher {
             return Ok(());
         };
         if message.canceled() {
-            line.has_gap |= message.compact_revision() > 0;
-            let reason = message.cancel_reason();
-            return Err(Failure::Unanswered(format!("the watch was cancelled: {reason}")));
+            line.has_gap = true;
+            return Err(cancelled(message));
         }
         let changes = message.events().iter().filter_map(|event| change(queue.keys(), event));
         for orphan in queue.apply(changes, self.shared.id()) {
@@ -198,6 +203,10 @@ impl Watcher {
         }
         Ok(())
     }
+}
+
+fn cancelled(message: &WatchResponse) -> Failure {
+    Failure::Unanswered(format!("the watch was cancelled: {}", message.cancel_reason()))
 }
 
 /// From the first revision that the line has not seen.

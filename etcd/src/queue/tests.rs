@@ -1,6 +1,6 @@
 //! Who of this process is told what. No etcd, no time.
 
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Wake, Waker};
 
@@ -130,8 +130,8 @@ fn a_place_that_was_made_for_too_much_is_refused_when_it_is_seen() {
     assert!(!lost.is_cancelled());
 }
 
-/// Polls an answer once, with a waker that runs this.
-fn poll_with(answer: &mut Receiver<Answer>, wake: impl Fn() + Send + Sync + 'static) {
+/// A waker that runs this.
+fn waker(wake: impl Fn() + Send + Sync + 'static) -> Waker {
     struct Run<F>(F);
 
     impl<F: Fn() + Send + Sync + 'static> Wake for Run<F> {
@@ -140,8 +140,12 @@ fn poll_with(answer: &mut Receiver<Answer>, wake: impl Fn() + Send + Sync + 'sta
         }
     }
 
-    let waker = Waker::from(Arc::new(Run(wake)));
-    assert!(Pin::new(answer).poll(&mut Context::from_waker(&waker)).is_pending());
+    Waker::from(Arc::new(Run(wake)))
+}
+
+/// Polls once, with a waker that runs this.
+fn poll_with(future: Pin<&mut impl Future>, wake: impl Fn() + Send + Sync + 'static) {
+    assert!(future.poll(&mut Context::from_waker(&waker(wake))).is_pending());
 }
 
 /// A waker may run any code: it may ask for the status, or drop other places.
@@ -150,7 +154,7 @@ fn wakers_run_when_nothing_is_locked() {
     let queue = Arc::new(queue(1));
     let (mut mine, _) = expect(&queue, 1, 1);
     let inside = Arc::clone(&queue);
-    poll_with(&mut mine, move || {
+    poll_with(Pin::new(&mut mine), move || {
         assert_eq!(inside.status().holders.len(), 1);
         inside.forget(id(1));
     });
@@ -165,8 +169,42 @@ fn a_waker_that_panics_takes_nothing_from_others() {
     let queue = queue(2);
     let (mut first, _) = expect(&queue, 1, 1);
     let (mut second, _) = expect(&queue, 2, 1);
-    poll_with(&mut first, || panic!("a waker panics"));
+    poll_with(Pin::new(&mut first), || panic!("a waker panics"));
     queue.apply([join(1, 5, 1), join(2, 6, 1)], Some(MINE));
     assert_eq!(second.try_recv(), Ok(Answer::Granted(6)));
     assert_eq!(first.try_recv(), Ok(Answer::Granted(5)));
+}
+
+#[test]
+fn who_waits_for_a_revision_is_woken_when_nothing_is_locked() {
+    let queue = Arc::new(queue(1));
+    let mut reached = pin!(queue.reach(5));
+    let inside = Arc::clone(&queue);
+    poll_with(reached.as_mut(), move || assert_eq!(inside.status().limit, Some(3)));
+    queue.apply([(5, Change::Limit(Some(3)))], Some(MINE));
+    assert!(reached.poll(&mut Context::from_waker(Waker::noop())).is_ready());
+    // By a later state as well; and a waker that panics stops nothing.
+    let mut again = pin!(queue.reach(8));
+    poll_with(again.as_mut(), || panic!("a waker panics"));
+    assert!(queue.reset(snapshot(8, &[]), Some(MINE)).is_empty());
+    assert!(again.poll(&mut Context::from_waker(Waker::noop())).is_ready());
+}
+
+/// etcd had the place, and somebody deleted it. The line was read as a whole after that, and before its task had the
+/// answer: nothing will come that shows it.
+#[test]
+fn a_place_that_was_gone_when_its_answer_came_is_lost() {
+    let queue = queue(1);
+    let (mut mine, lost) = expect(&queue, 1, 1);
+    queue.reset(snapshot(8, &[]), Some(MINE));
+    queue.joined(id(1), 5);
+    assert_eq!(mine.try_recv(), Ok(Answer::Lost));
+    assert!(lost.is_cancelled());
+    // What is to come is not lost, and what is there is neither.
+    let (mut young, _) = expect(&queue, 2, 1);
+    queue.joined(id(2), 9);
+    assert!(young.try_recv().is_err());
+    queue.apply([join(2, 9, 1)], Some(MINE));
+    queue.joined(id(2), 9);
+    assert_eq!(young.try_recv(), Ok(Answer::Granted(9)));
 }

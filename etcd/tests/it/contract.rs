@@ -11,6 +11,7 @@ use tokio::time;
 use crate::support::cluster::Cluster;
 use crate::support::history::History;
 use crate::support::load::Load;
+use crate::support::proxy::Proxy;
 use crate::support::{TTL, asks, open, options, run, session, until, until_line};
 
 #[test]
@@ -189,6 +190,21 @@ fn a_limit_goes_up_and_down() {
     });
 }
 
+/// All but one of them find that it is gone.
+#[test]
+fn several_remove_it_at_the_same_time() {
+    run(async {
+        let cluster = Cluster::start(1).await;
+        let sessions = [session(&cluster).await, session(&cluster).await];
+        for _ in 0..20 {
+            let semaphores = [open(&sessions[0], 1).await, open(&sessions[1], 1).await];
+            let removed = join_all(semaphores.iter().map(DistributedSemaphore::remove)).await;
+            removed.into_iter().for_each(|removed| removed.unwrap());
+            assert_eq!(cluster.keys("semafair/").await, 0);
+        }
+    });
+}
+
 #[test]
 fn many_semaphores_of_one_session() {
     run(async {
@@ -238,6 +254,7 @@ fn closing_refuses_waiters_and_deletes_all_keys() {
         assert!(matches!(permit.release().await.unwrap_err(), Error::Closed));
         assert!(matches!(waiting.await.unwrap().unwrap_err(), Error::Closed));
         assert!(matches!(mine.acquire().await.unwrap_err(), Error::Closed));
+        assert!(matches!(mine.try_acquire().await.unwrap_err(), Error::Closed));
         assert!(matches!(mine.set_limit(2).await.unwrap_err(), Error::Closed));
         let opened = DistributedSemaphore::open(&sessions[0], "api", 1).await;
         assert!(matches!(opened.unwrap_err(), Error::Closed));
@@ -245,6 +262,24 @@ fn closing_refuses_waiters_and_deletes_all_keys() {
         sessions[0].clone().close().await.unwrap();
         // The other session has what was released.
         next.await.unwrap().unwrap().release().await.unwrap();
+    });
+}
+
+/// Its lease is over here, and etcd has it for longer, with all its keys.
+#[test]
+fn closing_waits_for_the_keys_of_a_lease_that_was_lost() {
+    run(async {
+        let cluster = Cluster::start(1).await;
+        let proxy = Proxy::start(cluster.client_port(0)).await;
+        let options = Options::new([proxy.endpoint()]).ttl(TTL).patience(TTL / 6);
+        let cut = Session::connect(options).await.unwrap();
+        let permit = open(&cut, 1).await.acquire().await.unwrap();
+        proxy.cut();
+        until(async || cut.id().is_none()).await;
+        let error = cut.close().await.unwrap_err();
+        assert!(matches!(error, Error::Unavailable(_)), "{error}");
+        assert!(permit.is_lost());
+        cluster.until_no_keys().await;
     });
 }
 
@@ -266,6 +301,27 @@ fn a_session_ends_with_the_last_thing_that_needs_it() {
         until(async || tasks() <= before).await;
         cluster.until_no_leases().await;
         cluster.until_no_keys().await;
+    });
+}
+
+/// More than etcd answers in the time of one attempt: they wait for each other, and the lease for none of them.
+#[test]
+fn thousands_ask_at_the_same_time() {
+    run(async {
+        let cluster = Cluster::start(1).await;
+        let session = session(&cluster).await;
+        let semaphore = open(&session, 1000).await;
+        let id = session.id();
+        let tasks: Vec<_> = (0..6000)
+            .map(|_| {
+                let semaphore = semaphore.clone();
+                tokio::spawn(async move { semaphore.acquire().await?.release().await })
+            })
+            .collect();
+        for task in tasks {
+            task.await.unwrap().unwrap();
+        }
+        assert_eq!(session.id(), id);
     });
 }
 

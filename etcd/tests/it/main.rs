@@ -2,9 +2,11 @@
 
 mod support;
 
+mod auth;
 mod contract;
 mod examples;
 mod faults;
 mod outages;
 mod regressions;
+mod runtimes;
 mod worker;

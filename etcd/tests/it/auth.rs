@@ -1,0 +1,82 @@
+//! A cluster that asks for a user and a password.
+
+use etcd_client::{Client, GetOptions, Permission, RoleRevokePermissionOptions};
+use semafair_etcd::{ConnectOptions, DistributedSemaphore, Session};
+
+use crate::support::cluster::Cluster;
+use crate::support::{TTL, asks, open, options, run, until, until_line};
+
+const USER: &str = "root";
+const PASSWORD: &str = "secret";
+
+/// A key that may not be deleted keeps none of those that are deleted together with it.
+#[test]
+fn what_may_be_deleted_is_though_other_keys_may_not() {
+    run(async {
+        let cluster = Cluster::start(1).await;
+        let mut root = cluster.client(0).await;
+        root.role_add("worker").await.unwrap();
+        let prefix = |name| Permission::read_write(format!("semafair/{name}/")).with_prefix();
+        for name in ["api", "other"] {
+            root.role_grant_permission("worker", prefix(name)).await.unwrap();
+        }
+        root.user_add("worker", PASSWORD, None).await.unwrap();
+        root.user_grant_role("worker", "worker").await.unwrap();
+        root.user_add(USER, PASSWORD, None).await.unwrap();
+        root.user_grant_role(USER, "root").await.unwrap();
+        root.auth_enable().await.unwrap();
+        let user = |name| ConnectOptions::new().with_user(name, PASSWORD);
+        let mut root = Client::connect(cluster.endpoints(), Some(user(USER))).await.unwrap();
+        let options = options(&cluster).ttl(TTL * 20).connection(user("worker"));
+        let session = Session::connect(options).await.unwrap();
+        let mine = open(&session, 9).await;
+        let other = DistributedSemaphore::open(&session, "other", 9).await.unwrap();
+        let mut permits = Vec::new();
+        for _ in 0..9 {
+            permits.push(mine.acquire().await.unwrap());
+            permits.push(other.acquire().await.unwrap());
+        }
+        let options = RoleRevokePermissionOptions::new().with_prefix();
+        root.role_revoke_permission("worker", "semafair/other/", Some(options)).await.unwrap();
+        drop(permits);
+        until(async || {
+            let options = GetOptions::new().with_prefix();
+            root.get("semafair/api/line/", Some(options)).await.unwrap().kvs().is_empty()
+        })
+        .await;
+    });
+}
+
+/// etcd forgets all tokens, and the watch is refused with the old one.
+#[test]
+fn a_waiter_is_granted_after_etcd_was_started_anew() {
+    run(async {
+        let mut cluster = Cluster::start(1).await;
+        let mut client = cluster.client(0).await;
+        client.user_add(USER, PASSWORD, None).await.unwrap();
+        client.user_grant_role(USER, "root").await.unwrap();
+        client.auth_enable().await.unwrap();
+        let user = || ConnectOptions::new().with_user(USER, PASSWORD);
+        let options = || options(&cluster).ttl(TTL * 4).connection(user());
+        let sessions = [
+            Session::connect(options()).await.unwrap(),
+            Session::connect(options()).await.unwrap(),
+        ];
+        let (mine, theirs) = (open(&sessions[0], 1).await, open(&sessions[1], 1).await);
+        let mut held = theirs.acquire().await.unwrap();
+        // Which of its calls a session sends first is up to chance.
+        for _ in 0..3 {
+            let waiting = asks(&mine);
+            until_line(&theirs, 1, 1).await;
+            let id = sessions[0].id();
+            cluster.kill(0);
+            cluster.launch(0);
+            held.release().await.unwrap();
+            waiting.await.unwrap().unwrap().release().await.unwrap();
+            assert_eq!(sessions[0].id(), id);
+            held = theirs.acquire().await.unwrap();
+        }
+        held.release().await.unwrap();
+        until(async || mine.status().holders.is_empty()).await;
+    });
+}
