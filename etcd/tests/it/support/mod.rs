@@ -7,6 +7,7 @@ pub(crate) mod program;
 pub(crate) mod proxy;
 
 use std::future::Future;
+use std::pin::pin;
 use std::time::Duration;
 
 use semafair_etcd::{DistributedSemaphore, Error, Options, Permit, Session};
@@ -33,7 +34,10 @@ pub(crate) fn run(test: impl Future<Output = ()>) {
         .expect("a runtime can be made");
     runtime.block_on(async {
         let _room = CLUSTERS.acquire().await.expect("it is never closed");
-        time::timeout(LIMIT, test).await.expect("the test hangs");
+        let mut test = pin!(test);
+        let ended = time::timeout(LIMIT, test.as_mut()).await;
+        // The test is still there, so that its clusters know that they are dropped by a panic.
+        ended.expect("the test hangs");
     });
 }
 
