@@ -6,7 +6,7 @@ use std::time::Duration;
 use etcd_client::{Client, Error};
 use tokio::time;
 
-use crate::client::{Failure, pauses};
+use crate::client::{self, Failure, pauses};
 use crate::clock;
 use crate::keys::SessionId;
 use crate::lease::Lease;
@@ -88,13 +88,8 @@ async fn renew_for_ever(shared: &Arc<Shared>, ttl: Duration) -> Failure {
 async fn renew(shared: &Shared, lease: &Lease) {
     let mut retry = pauses();
     loop {
-        let sent = clock::now();
-        let call = |mut client: Client| async move {
-            client.lease_keep_alive(lease.id().0).await.map(drop)
-        };
-        match shared.client.call(call).await {
+        match try_renew(&shared.client, lease).await {
             Ok(()) => {
-                lease.renew(sent);
                 retry = pauses();
                 time::sleep(lease.lifetime() / 3).await;
             }
@@ -102,5 +97,58 @@ async fn renew(shared: &Shared, lease: &Lease) {
             // The clock decides how often that may happen.
             Err(_) => time::sleep(retry.next().unwrap_or_default()).await,
         }
+    }
+}
+
+async fn try_renew(client: &client::Client, lease: &Lease) -> Result<(), Failure> {
+    let sent = clock::now();
+    let call =
+        |mut client: Client| async move { client.lease_keep_alive(lease.id().0).await.map(drop) };
+    client.call(call).await?;
+    lease.renew(sent);
+    Ok(())
+}
+
+/// The machine is suspended while a request is on its way.
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+
+    use etcd_client::ConnectOptions;
+    use futures::poll;
+
+    use crate::keeper::*;
+    use crate::node::Node;
+
+    const TTL: Duration = Duration::from_secs(10);
+
+    fn client(node: &Node) -> client::Client {
+        client::Client::new(vec![node.endpoint()], ConnectOptions::new(), TTL)
+    }
+
+    #[tokio::test]
+    async fn a_lease_is_as_old_as_the_request_for_it() {
+        let node = Node::start().await.unwrap();
+        let client = client(&node);
+        // With this one it connects.
+        assert!(!client.call(|client| grant(client, TTL)).await.unwrap().is_lost());
+        let mut lease = pin!(client.call(|client| grant(client, TTL)));
+        assert!(poll!(&mut lease).is_pending());
+        clock::suspend(TTL);
+        assert!(lease.await.unwrap().is_lost());
+    }
+
+    #[tokio::test]
+    async fn a_renewal_counts_from_when_it_was_sent() {
+        let node = Node::start().await.unwrap();
+        let client = client(&node);
+        let lease = client.call(|client| grant(client, TTL)).await.unwrap();
+        let mut renewed = pin!(try_renew(&client, &lease));
+        assert!(poll!(&mut renewed).is_pending());
+        clock::suspend(TTL / 2);
+        renewed.await.unwrap();
+        assert!(!lease.is_lost());
+        clock::suspend(TTL / 2);
+        assert!(lease.is_lost());
     }
 }
