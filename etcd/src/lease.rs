@@ -148,12 +148,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn after_a_suspend_those_who_wait_for_its_end_learn_of_it_soon() {
         let lease = Lease::new(SessionId(1), LIFETIME, clock::now());
-        let start = time::Instant::now();
         let mut expired = std::pin::pin!(lease.expired());
         assert!(time::timeout(LIFETIME / 4, &mut expired).await.is_err());
         clock::suspend(LIFETIME);
-        expired.await;
-        assert!(start.elapsed() <= LIFETIME / 4 + LIFETIME / MARGIN);
+        time::timeout(LIFETIME / MARGIN, expired).await.expect("it is over");
     }
 
     #[tokio::test]
