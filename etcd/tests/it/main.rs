@@ -2,9 +2,10 @@
 
 mod support;
 
+/// The first by its name, since one of its tests takes longest: others run beside it.
+mod away;
 mod contract;
 mod examples;
 mod faults;
-mod outages;
 mod regressions;
 mod worker;
