@@ -59,7 +59,7 @@ mod tests {
     /// For the test below, which runs it in another world.
     #[test]
     fn it_says_the_time() {
-        println!("it is {:?}.", now().as_secs());
+        println!("it is {}.", now().as_secs());
     }
 
     /// In a namespace of the kernel in which the machine was suspended for a day: so much is added to the clock that
@@ -78,7 +78,7 @@ mod tests {
         let said = String::from_utf8_lossy(&output.stdout);
         let (_, time) = said.split_once("it is ").unwrap_or_else(|| {
             let error = String::from_utf8_lossy(&output.stderr);
-            panic!("this user may not make namespaces of time and of users: {error}")
+            panic!("may this user make namespaces of time and of users? {error}")
         });
         let (time, _) = time.split_once('.').unwrap();
         let (there, here) = (time.parse::<u64>().unwrap(), system().as_secs());

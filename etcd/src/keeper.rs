@@ -109,46 +109,5 @@ async fn try_renew(client: &client::Client, lease: &Lease) -> Result<(), Failure
     Ok(())
 }
 
-/// The machine is suspended while a request is on its way.
 #[cfg(test)]
-mod tests {
-    use std::pin::pin;
-
-    use etcd_client::ConnectOptions;
-    use futures::poll;
-
-    use crate::keeper::*;
-    use crate::node::Node;
-
-    const TTL: Duration = Duration::from_secs(10);
-
-    fn client(node: &Node) -> client::Client {
-        client::Client::new(vec![node.endpoint()], ConnectOptions::new(), TTL)
-    }
-
-    #[tokio::test]
-    async fn a_lease_is_as_old_as_the_request_for_it() {
-        let node = Node::start().await.unwrap();
-        let client = client(&node);
-        // With this one it connects.
-        assert!(!client.call(|client| grant(client, TTL)).await.unwrap().is_lost());
-        let mut lease = pin!(client.call(|client| grant(client, TTL)));
-        assert!(poll!(&mut lease).is_pending());
-        clock::suspend(TTL);
-        assert!(lease.await.unwrap().is_lost());
-    }
-
-    #[tokio::test]
-    async fn a_renewal_counts_from_when_it_was_sent() {
-        let node = Node::start().await.unwrap();
-        let client = client(&node);
-        let lease = client.call(|client| grant(client, TTL)).await.unwrap();
-        let mut renewed = pin!(try_renew(&client, &lease));
-        assert!(poll!(&mut renewed).is_pending());
-        clock::suspend(TTL / 2);
-        renewed.await.unwrap();
-        assert!(!lease.is_lost());
-        clock::suspend(TTL / 2);
-        assert!(lease.is_lost());
-    }
-}
+mod tests;

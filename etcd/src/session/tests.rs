@@ -22,7 +22,7 @@ fn run(test: impl Future<Output = ()>) {
     runtime.block_on(async { time::timeout(LIMIT, test).await.expect("the test hangs") });
 }
 
-/// Suspends this machine for the lifetime of a lease. Meanwhile that happens on another.
+/// Suspends this machine for the lifetime of a lease, while something happens on another.
 fn suspend(meanwhile: impl Future<Output = ()> + Send) {
     // This thread waits, so that none of its tasks runs.
     thread::scope(|scope| drop(scope.spawn(|| run(meanwhile))));
