@@ -7,7 +7,7 @@ use etcd_client::{Client, Error};
 use tokio::task::JoinSet;
 use tokio::time;
 
-use crate::client::{Failure, pauses};
+use crate::client::{self, Failure, pauses};
 use crate::clock;
 use crate::keys::SessionId;
 use crate::lease::Lease;
@@ -108,13 +108,8 @@ async fn renew_for_ever(shared: &Arc<Shared>, ttl: Duration, revokes: &mut Revok
 async fn renew(shared: &Shared, lease: &Lease) {
     let mut retry = pauses();
     loop {
-        let sent = clock::now();
-        let call = |mut client: Client| async move {
-            client.lease_keep_alive(lease.id().0).await.map(drop)
-        };
-        match shared.client.call(call).await {
+        match try_renew(&shared.client, lease).await {
             Ok(()) => {
-                lease.renew(sent);
                 retry = pauses();
                 time::sleep(lease.lifetime() / 3).await;
             }
@@ -124,3 +119,15 @@ async fn renew(shared: &Shared, lease: &Lease) {
         }
     }
 }
+
+async fn try_renew(client: &client::Client, lease: &Lease) -> Result<(), Failure> {
+    let sent = clock::now();
+    let call =
+        |mut client: Client| async move { client.lease_keep_alive(lease.id().0).await.map(drop) };
+    client.call(call).await?;
+    lease.renew(sent);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -123,6 +123,37 @@ mod tests {
         assert_eq!(lease.validity().until, before);
     }
 
+    /// No timer has gone on meanwhile, and none has to fire.
+    #[test]
+    fn after_a_suspend_it_is_lost_at_once() {
+        let lease = Lease::new(SessionId(1), LIFETIME, clock::now());
+        clock::suspend(LIFETIME / 2);
+        assert!(!lease.is_lost());
+        clock::suspend(LIFETIME / 2);
+        assert!(lease.is_lost());
+    }
+
+    #[test]
+    fn a_renewal_that_was_sent_before_a_suspend_comes_too_late() {
+        let lease = Lease::new(SessionId(1), LIFETIME, clock::now());
+        clock::suspend(LIFETIME / 2);
+        let sent = clock::now();
+        clock::suspend(LIFETIME / 2);
+        // By its own time, it would be good until the lifetime is over once more.
+        lease.renew(sent);
+        assert!(lease.is_lost());
+    }
+
+    /// By tokio's time, which stands still in suspend, and in this test goes on whenever all wait.
+    #[tokio::test(start_paused = true)]
+    async fn after_a_suspend_those_who_wait_for_its_end_learn_of_it_soon() {
+        let lease = Lease::new(SessionId(1), LIFETIME, clock::now());
+        let mut expired = std::pin::pin!(lease.expired());
+        assert!(time::timeout(LIFETIME / 4, &mut expired).await.is_err());
+        clock::suspend(LIFETIME);
+        time::timeout(LIFETIME / MARGIN, expired).await.expect("it is over");
+    }
+
     #[tokio::test]
     async fn an_end_is_seen_by_all() {
         let lease = Lease::new(SessionId(1), LIFETIME, clock::now());

@@ -69,6 +69,11 @@ mod status;
 mod sweeper;
 mod watcher;
 
+/// For tests that need an etcd and a clock that they can move.
+#[cfg(test)]
+#[path = "../examples/node/mod.rs"]
+mod node;
+
 pub use error::Error;
 pub use etcd_client::ConnectOptions;
 pub use keys::SessionId;

@@ -184,3 +184,6 @@ fn until_closed<T: Future<Output = ()>>(
         drop(end);
     }
 }
+
+#[cfg(test)]
+mod tests;

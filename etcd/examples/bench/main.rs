@@ -10,28 +10,34 @@
 mod metrics;
 #[path = "../node/mod.rs"]
 mod node;
+mod raw;
+mod table;
 mod takeover;
 mod workloads;
 
 use std::error::Error;
-use std::fs;
-use std::process::{Command, ExitCode};
-use std::thread;
-use std::time::Duration;
+use std::process::ExitCode;
 
 use metrics::Metrics;
 use node::Node;
-use semafair_etcd::{DistributedSemaphore, Options, Session};
-use workloads::{Raw, Times, hand_offs, latencies, rate};
+use raw::Raw;
+use semafair_etcd::{DistributedSemaphore, Options, Permit, Session};
+use table::{quantiles, row};
+use workloads::{HAND_OFFS, ROUNDS, SPAN, Semaphore, TASKS, WAITERS, hand_offs, latencies, rate};
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
-const ROUNDS: usize = 1500;
-const HAND_OFFS: usize = 1500;
-/// How long a rate is measured.
-const SPAN: Duration = Duration::from_secs(2);
-const TASKS: [usize; 4] = [1, 4, 16, 64];
-const WAITERS: usize = 100;
+impl Semaphore for DistributedSemaphore {
+    type Permit = Permit;
+
+    async fn acquire(&self) -> Result<Permit> {
+        Ok(DistributedSemaphore::acquire(self).await?)
+    }
+
+    async fn release(permit: Permit) -> Result<()> {
+        Ok(permit.release().await?)
+    }
+}
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -50,19 +56,12 @@ async fn main() -> ExitCode {
     }
 }
 
-fn row(what: &str, result: &str) {
-    println!("| {what} | {result} |");
-}
-
-fn quantiles(times: &Times) -> String {
-    format!("{} µs, {} µs", times.quantile(50), times.quantile(99))
-}
-
 async fn run() -> Result<()> {
     let node = Node::start().await?;
     eprintln!("etcd runs, as process {}.", node.id());
-    println!("{}\n", machine());
-    println!("| | |\n|---|--:|");
+    let etcd = table::output("etcd", "--version");
+    let etcd = etcd.lines().next().unwrap_or_default().replace("Version: ", "").replace(':', "");
+    table::head(&etcd);
     alone(&node).await?;
     many(&node).await?;
     crowd(&node).await?;
@@ -82,7 +81,7 @@ async fn alone(node: &Node) -> Result<()> {
     let times = latencies(ROUNDS, async || raw.checked_pair().await).await?;
     row("the same, but a transaction checks that there is no key, p50, p99", &quantiles(&times));
     let (_session, semaphore) = open(node, "alone", 1).await?;
-    let times = latencies(ROUNDS, async || pair(&semaphore).await).await?;
+    let times = latencies(ROUNDS, async || semaphore.pair().await).await?;
     row("acquire + release, nobody waits, p50, p99", &quantiles(&times));
     Ok(())
 }
@@ -106,7 +105,7 @@ async fn many(node: &Node) -> Result<()> {
         let semaphore = semaphore.clone();
         let ours = rate(tasks, SPAN, move || {
             let semaphore = semaphore.clone();
-            async move { pair(&semaphore).await }
+            async move { semaphore.pair().await }
         });
         let ours = ours.await?;
         row(
@@ -128,12 +127,16 @@ async fn crowd(node: &Node) -> Result<()> {
         }
         let waiters = (0..WAITERS).map(|waiter| semaphores[waiter % sessions].1.clone());
         let before = Metrics::read(node).await?;
-        let (times, rate) = hand_offs(waiters.collect(), HAND_OFFS).await?;
+        let (passed, rate) = hand_offs(waiters.collect(), HAND_OFFS, HAND_OFFS).await?;
         let sent = Metrics::read(node).await?.since(before);
-        let count = times.len() as f64;
+        let count = passed.count() as f64;
         let name = format!("{WAITERS} waiters for one permit, sessions: {sessions}");
-        row(&format!("{name}; hand-off p50, p99"), &quantiles(&times));
+        row(&format!("{name}; hand-off p50, p99"), &quantiles(&passed.times()));
         row(&format!("{name}; hand-offs a second"), &format!("{rate:.0}"));
+        row(
+            &format!("{name}; hand-offs to the task that had just released"),
+            &format!("{} of {}", passed.to_itself, passed.count()),
+        );
         row(
             &format!("{name}; events, bytes that etcd sent for each"),
             &format!("{:.1}, {:.0}", sent.events / count, sent.bytes / count),
@@ -149,29 +152,4 @@ async fn open(node: &Node, name: &str, permits: u32) -> Result<(Session, Distrib
     let session = Session::connect(Options::new([node.endpoint()])).await?;
     let semaphore = DistributedSemaphore::open(&session, name, permits).await?;
     Ok((session, semaphore))
-}
-
-async fn pair(semaphore: &DistributedSemaphore) -> Result<()> {
-    Ok(semaphore.acquire().await?.release().await?)
-}
-
-/// What the numbers are of.
-fn machine() -> String {
-    let read = |path| fs::read_to_string(path).unwrap_or_default();
-    let cpus = read("/proc/cpuinfo");
-    let model = cpus.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
-    let model = model.map_or("unknown processor", |(_, model)| model.trim());
-    let cores = thread::available_parallelism().map_or(0, usize::from);
-    let load = read("/proc/loadavg");
-    let load = load.split(' ').next().unwrap_or("?");
-    let text = |program: &str, argument: &str| {
-        let output = Command::new(program).arg(argument).output();
-        output
-            .map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
-            .unwrap_or_default()
-    };
-    let etcd = text("etcd", "--version");
-    let etcd = etcd.lines().next().unwrap_or_default().replace("Version: ", "").replace(':', "");
-    let date = text("date", "+%Y-%m-%d");
-    format!("{model}, {cores} cores; {etcd}; {}; load before: {load}", date.trim())
 }

@@ -1,15 +1,34 @@
-//! What is measured.
+//! What is measured of any semaphore: of this crate's, and of one on Redis, in `../../redis`.
 
 use std::future::Future;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use etcd_client::{Client, Compare, CompareOp, KvClient, Txn, TxnOp};
-use semafair_etcd::DistributedSemaphore;
 use tokio::task::JoinSet;
 
 use crate::Result;
+
+/// How often one task acquires and releases.
+pub(crate) const ROUNDS: usize = 1500;
+pub(crate) const HAND_OFFS: usize = 1500;
+/// How long a rate is measured.
+pub(crate) const SPAN: Duration = Duration::from_secs(2);
+pub(crate) const TASKS: [usize; 4] = [1, 4, 16, 64];
+pub(crate) const WAITERS: usize = 100;
+
+pub(crate) trait Semaphore: Clone + Send + Sync + 'static {
+    type Permit: Send;
+
+    fn acquire(&self) -> impl Future<Output = Result<Self::Permit>> + Send;
+
+    /// Returns when the permit is back.
+    fn release(permit: Self::Permit) -> impl Future<Output = Result<()>> + Send;
+
+    fn pair(&self) -> impl Future<Output = Result<()>> + Send {
+        async { Self::release(self.acquire().await?).await }
+    }
+}
 
 /// Times of single operations.
 pub(crate) struct Times(Vec<Duration>);
@@ -20,50 +39,10 @@ impl Times {
         Self(times)
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.0.len()
-    }
-
     /// In microseconds: so many in a hundred are not longer.
     pub(crate) fn quantile(&self, percent: usize) -> u128 {
         let place = (self.0.len() * percent / 100).min(self.0.len().saturating_sub(1));
         self.0.get(place).copied().unwrap_or_default().as_micros()
-    }
-}
-
-/// etcd's client without a semaphore: the limit of all that is built on it.
-#[derive(Clone)]
-pub(crate) struct Raw {
-    client: KvClient,
-    next: Arc<AtomicU64>,
-}
-
-impl Raw {
-    pub(crate) fn new(client: Client) -> Self {
-        Self { client: client.kv_client(), next: Arc::default() }
-    }
-
-    /// Creates a key, and deletes it.
-    pub(crate) async fn pair(&self) -> Result<()> {
-        let mut client = self.client.clone();
-        // ORDERING: Relaxed. The number is only to differ from all others.
-        let key = format!("raw/{}", self.next.fetch_add(1, Ordering::Relaxed));
-        client.put(key.as_str(), "1", None).await?;
-        client.delete(key, None).await?;
-        Ok(())
-    }
-
-    /// The same, but the key is only created if there is none: what a request needs at least.
-    pub(crate) async fn checked_pair(&self) -> Result<()> {
-        let mut client = self.client.clone();
-        // ORDERING: Relaxed. The number is only to differ from all others.
-        let key = format!("raw/{}", self.next.fetch_add(1, Ordering::Relaxed));
-        let txn = Txn::new()
-            .when([Compare::create_revision(key.as_str(), CompareOp::Equal, 0)])
-            .and_then([TxnOp::put(key.as_str(), "1", None)]);
-        client.txn(txn).await?;
-        client.delete(key, None).await?;
-        Ok(())
     }
 }
 
@@ -112,32 +91,59 @@ where
     Ok(f64::from(all) / start.elapsed().as_secs_f64())
 }
 
-/// Everyone acquires, releases at once, and waits again. The time of a hand-off is from the call that releases to when
-/// the next task runs with its permit; and how many there are in a second.
-pub(crate) async fn hand_offs(
-    waiters: Vec<DistributedSemaphore>,
+/// How one permit went through many hands.
+#[derive(Debug, Default)]
+pub(crate) struct HandOffs {
+    /// From each call that releases to when the next task runs with the permit.
+    times: Vec<Duration>,
+    /// How often a task got what it had just released.
+    pub(crate) to_itself: usize,
+    /// Who released last, and when.
+    released: Option<(usize, Instant)>,
+}
+
+impl HandOffs {
+    pub(crate) fn count(&self) -> usize {
+        self.times.len()
+    }
+
+    pub(crate) fn times(&self) -> Times {
+        Times::new(self.times.clone())
+    }
+
+    /// A task has the permit, and releases it at once.
+    fn pass(&mut self, task: usize) {
+        let now = Instant::now();
+        if let Some((before, released)) = self.released {
+            self.times.push(now - released);
+            self.to_itself += usize::from(before == task);
+        }
+        self.released = Some((task, Instant::now()));
+    }
+}
+
+/// Everyone acquires, releases at once, and waits again, so often at most; until there were so many grants. Returns
+/// how many there were in a second, too.
+pub(crate) async fn hand_offs<S: Semaphore>(
+    waiters: Vec<S>,
+    each: usize,
     count: usize,
-) -> Result<(Times, f64)> {
+) -> Result<(HandOffs, f64)> {
     let start = Instant::now();
-    let released = Arc::new(Mutex::new(None::<Instant>));
-    let times = Arc::new(Mutex::new(Vec::with_capacity(count)));
+    let all = Arc::new(Mutex::new(HandOffs::default()));
     let done = Arc::new(AtomicUsize::new(0));
     let mut set = JoinSet::new();
-    for semaphore in waiters {
-        let (released, times, done) = (released.clone(), times.clone(), done.clone());
+    for (task, semaphore) in waiters.into_iter().enumerate() {
+        let (all, done) = (all.clone(), done.clone());
         set.spawn(async move {
-            // ORDERING: Relaxed. It is only a count.
-            while done.fetch_add(1, Ordering::Relaxed) < count {
-                let permit = semaphore.acquire().await?;
-                let now = Instant::now();
-                {
-                    let mut released = released.lock().unwrap_or_else(PoisonError::into_inner);
-                    if let Some(before) = released.replace(Instant::now()) {
-                        let mut times = times.lock().unwrap_or_else(PoisonError::into_inner);
-                        times.push(now - before);
-                    }
+            for _ in 0..each {
+                // ORDERING: Relaxed. It is only a count.
+                if done.fetch_add(1, Ordering::Relaxed) >= count {
+                    break;
                 }
-                permit.release().await?;
+                let permit = semaphore.acquire().await?;
+                all.lock().unwrap_or_else(PoisonError::into_inner).pass(task);
+                S::release(permit).await?;
             }
             Result::Ok(())
         });
@@ -146,6 +152,6 @@ pub(crate) async fn hand_offs(
         result??;
     }
     let rate = count as f64 / start.elapsed().as_secs_f64();
-    let times = std::mem::take(&mut *times.lock().unwrap_or_else(PoisonError::into_inner));
-    Ok((Times::new(times), rate))
+    let all = std::mem::take(&mut *all.lock().unwrap_or_else(PoisonError::into_inner));
+    Ok((all, rate))
 }

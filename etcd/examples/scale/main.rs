@@ -4,10 +4,12 @@
 //! cargo run --release -p semafair-etcd --example scale
 //! ```
 //!
-//! It needs no etcd, and prints the same numbers each time: nothing is measured, all is counted. `../../SCALE.md` says what follows.
+//! It needs no etcd, and prints the same numbers each time: nothing is measured, all is counted. First the tables of
+//! `../../SCALE.md`, which says what follows; then all that was counted.
 
 mod course;
 mod store;
+mod tables;
 #[cfg(test)]
 mod tests;
 mod world;
@@ -19,6 +21,9 @@ use course::COURSES;
 use world::Design;
 
 const PROCESSES: [usize; 5] = [1, 10, 100, 1000, 10_000];
+
+/// How many hand-offs are counted.
+const HAND_OFFS: usize = 100;
 
 /// How many events a second one node of etcd sends, at most: see `SCALE.md`.
 const EVENTS_A_SECOND: f64 = 100_000.0;
@@ -35,8 +40,11 @@ fn main() -> ExitCode {
 
 fn print() -> io::Result<()> {
     let mut out = io::stdout();
+    for table in tables::tables() {
+        writeln!(out, "{table}\n")?;
+    }
     for course in &COURSES {
-        writeln!(out, "\nFor each hand-off: {}.\n", course.name)?;
+        writeln!(out, "For each hand-off: {}.\n", course.name)?;
         writeln!(
             out,
             "| processes | design | events | bytes sent | writes | reads | hand-offs a second |"
@@ -44,7 +52,7 @@ fn print() -> io::Result<()> {
         writeln!(out, "|--:|---|--:|--:|--:|--:|--:|")?;
         for processes in PROCESSES {
             for design in Design::ALL {
-                let cost = course.run(design, processes, 100);
+                let cost = course.run(design, processes, HAND_OFFS);
                 let [events, bytes, writes, reads] =
                     [cost.sent.events, cost.sent.bytes, cost.sent.writes, cost.sent.reads]
                         .map(|count| cost.each(count));
@@ -55,18 +63,11 @@ fn print() -> io::Result<()> {
                 writeln!(
                     out,
                     "| {processes} | {} | {events:.1} | {bytes:.0} | {writes:.1} | {reads:.1} | {most} |",
-                    name(design),
+                    design.name(),
                 )?;
             }
         }
+        writeln!(out)?;
     }
     Ok(())
-}
-
-fn name(design: Design) -> &'static str {
-    match design {
-        Design::All => "all watch all",
-        Design::Ends => "all watch ends",
-        Design::Baton => "baton",
-    }
 }

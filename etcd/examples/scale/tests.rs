@@ -1,7 +1,8 @@
-//! The counts, and that nobody is forgotten.
+//! The counts, that nobody is forgotten, and that the page has the numbers of the program.
 
 use crate::course::{COURSES, Course};
 use crate::store::Sent;
+use crate::tables::tables;
 use crate::world::{Design, World};
 
 /// With one permit and nobody who gives up, from the protocol itself.
@@ -104,4 +105,12 @@ fn nobody_is_forgotten() {
             }
         }
     }
+}
+
+#[test]
+fn the_page_has_these_tables_and_no_others() {
+    let page = include_str!("../../SCALE.md").lines().filter(|line| line.starts_with('|'));
+    let tables = tables().join("\n");
+    let (page, tables): (Vec<_>, Vec<_>) = (page.collect(), tables.lines().collect());
+    assert_eq!(page, tables, "the example prints them");
 }

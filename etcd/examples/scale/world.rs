@@ -20,6 +20,14 @@ pub(crate) enum Design {
 impl Design {
     pub(crate) const ALL: [Self; 3] = [Self::All, Self::Ends, Self::Baton];
 
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::All => "all watch all",
+            Self::Ends => "all watch ends",
+            Self::Baton => "baton",
+        }
+    }
+
     /// What a process watches that wants nothing.
     fn idle(self) -> Watch {
         match self {

@@ -3,10 +3,11 @@
 mod support;
 
 mod auth;
+/// Early by its name, since one of its tests takes longest: others run beside it.
+mod away;
 mod contract;
 mod examples;
 mod faults;
-mod outages;
 mod regressions;
 mod runtimes;
 mod worker;

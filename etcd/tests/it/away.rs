@@ -1,4 +1,4 @@
-//! etcd is away: when a session begins, for a part of a lifetime, and for several.
+//! etcd is away: when a session begins, for a part of a lifetime, and for a minute.
 
 use std::time::Duration;
 
@@ -62,37 +62,66 @@ fn etcd_is_away_for_a_third_of_a_lifetime() {
     });
 }
 
-/// An outage of a minute is six lifetimes of the default lease; this one is three of a short one. What happens after
-/// the first is the same.
+/// Many lifetimes of two sessions, and less than one of a third.
 #[test]
-fn etcd_is_away_for_three_lifetimes() {
+fn etcd_is_away_for_a_minute() {
     run(async {
+        let minute = Duration::from_secs(60);
         let mut cluster = Cluster::start(1).await;
         let sessions = [session(&cluster).await, session(&cluster).await];
-        let semaphores = [open(&sessions[0], 3).await, open(&sessions[1], 3).await];
-        let ids = [sessions[0].id(), sessions[1].id()];
-        let held = semaphores[0].acquire().await.unwrap();
+        let patient = Session::connect(options(&cluster).ttl(minute * 3)).await.unwrap();
+        let semaphores = [open(&sessions[0], 4).await, open(&sessions[1], 4).await];
+        let long = open(&patient, 4).await;
+        let ids = [sessions[0].id(), sessions[1].id(), patient.id()];
+        let (held, kept) = (semaphores[0].acquire().await.unwrap(), long.acquire().await.unwrap());
         let load = Load::start(&cluster, &semaphores, 4, 2).await;
         load.goes_on(TTL / 3).await;
+        // One for whom there is no room; so all others wait behind it.
+        let waiting = {
+            let semaphore = semaphores[1].clone();
+            tokio::spawn(async move { semaphore.acquire_many(4).await.map(drop) })
+        };
+        until_line(&long, 2, 9).await;
+        let behind = asks(&long);
+        until_line(&long, 2, 10).await;
+        let place = long.status().waiters[9];
         cluster.kill(0);
+        let end = time::Instant::now() + minute;
         held.lost().await;
-        load.goes_on(TTL * 3).await;
-        assert_eq!((sessions[0].id(), sessions[1].id()), (None, None));
+        assert!(matches!(waiting.await.unwrap(), Err(Error::Lost)));
+        // Whoever asks meanwhile waits for a lease.
+        let late = semaphores.clone().map(|semaphore| {
+            tokio::spawn(async move {
+                let permit = semaphore.acquire().await.unwrap();
+                assert!(!permit.is_lost());
+                permit.release().await.unwrap();
+            })
+        });
+        time::sleep_until(end).await;
+        assert!(late.iter().all(|waiter| !waiter.is_finished()) && !behind.is_finished());
+        assert!(sessions.iter().all(|session| session.id().is_none()));
         cluster.launch(0);
         cluster.ready().await;
-        // Nobody came back for its permits, and all go on under new leases.
-        let permit = semaphores[1].acquire_many(3).await.unwrap();
-        assert!(held.is_lost() && !permit.is_lost());
-        assert!(!ids.contains(&sessions[1].id()));
-        permit.release().await.unwrap();
+        // The third session has what it had: its permit, and its place.
+        let behind = behind.await.unwrap().unwrap();
+        assert_eq!((behind.fence(), patient.id()), (place.revision, ids[2]));
+        kept.verify().await.unwrap();
+        // The others go on under new leases, and have nothing of what was lost.
+        for waiter in late {
+            waiter.await.unwrap();
+        }
+        assert!(held.is_lost());
+        assert!(sessions.iter().all(|session| !ids.contains(&session.id())));
         load.goes_on(TTL / 3).await;
         let tally = load.end().await;
-        assert!(tally.lost + tally.refused > 0);
+        assert!(tally.refused >= 8, "each task was refused once");
+        behind.release().await.unwrap();
+        kept.release().await.unwrap();
         cluster.until_no_keys().await;
         let mut history = History::default();
         history.read(&cluster, 0).await;
         let report = history.judge();
-        assert!(report.most <= 3 && report.granted + report.late >= tally.kept);
+        assert!(report.most <= 4 && report.granted + report.late >= tally.kept);
     });
 }
 
