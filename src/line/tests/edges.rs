@@ -230,6 +230,15 @@ fn more_units_than_an_open_cell_can_hold_go_on() {
     }
 }
 
+/// If a close has begun, units that have no room in the last place are for nobody, and neither are those that have.
+#[test]
+fn what_has_no_room_beside_a_close_is_given_back() {
+    let line = Line::new();
+    assert_eq!(line.close_debt(), 0);
+    let all = (1 << 59) + 4;
+    assert_eq!(deliver(&line, all), all);
+}
+
 /// To deliver nothing changes nothing for those who are late.
 #[test]
 fn nobody_is_passed_over_for_nothing() {
