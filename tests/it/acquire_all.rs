@@ -1,7 +1,10 @@
 //! `acquire_all` takes permits of several semaphores, and holds none while it waits.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Waker};
 use std::thread;
 
 use semafair::{AcquireAll, Semaphore};
@@ -73,6 +76,17 @@ fn it_is_refused_and_cancelled_as_others() {
     // Granted, and never polled again.
     drop(waiter);
     assert_eq!(a.available_permits(), 1);
+}
+
+#[test]
+fn debug_says_which_it_waits_for() {
+    let (a, b) = (Arc::new(Semaphore::new(1)), Arc::new(Semaphore::new(0)));
+    let mut all = Semaphore::acquire_all([(&a, 1), (&b, 1)]);
+    assert_eq!(format!("{all:?}"), "AcquireAll { waits_for: None, .. }");
+    assert!(Pin::new(&mut all).poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    assert_eq!(format!("{all:?}"), "AcquireAll { waits_for: Some(1), .. }");
+    let owned = Semaphore::acquire_all_owned([(a.clone(), 1)]);
+    assert_eq!(format!("{owned:?}"), "AcquireAllOwned { waits_for: None, .. }");
 }
 
 #[test]
