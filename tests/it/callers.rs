@@ -11,6 +11,12 @@ use semafair::{PollSemaphore, Semaphore};
 
 use crate::support::watch;
 
+/// Longer than a name may be.
+const LONG: &str = match std::str::from_utf8(&[b'x'; 128]) {
+    Ok(text) => text,
+    Err(_) => panic!("it is ASCII"),
+};
+
 const TOO_MANY: usize = Semaphore::MAX_PERMITS + 1;
 
 thread_local! {
@@ -84,7 +90,7 @@ fn of_a_semaphore() {
         Semaphore::const_new(TOO_MANY),
         Semaphore::builder(TOO_MANY),
         Semaphore::builder(1).acquired(2),
-        Semaphore::builder(1).name(Box::leak("x".repeat(128).into_boxed_str())),
+        Semaphore::builder(1).name(LONG),
         sem.add_permits(TOO_MANY),
         sem.set_limit(TOO_MANY),
         sem.adopt(1),
