@@ -24,7 +24,7 @@ const PING_TIMEOUT: Duration = Duration::from_secs(2);
 /// The largest answer that is taken: a line of a million places.
 const LARGEST: usize = 256 << 20;
 
-/// How many calls in turn are under way at a time: as many as keep etcd busy.
+/// How many calls in turn are under way at a time: as many as the most tasks of the benchmark have.
 const AT_A_TIME: usize = 64;
 
 /// Why a call has no result.

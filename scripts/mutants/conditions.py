@@ -191,6 +191,7 @@ class Alone:
             one.measure()
 
     def build(self, name: str) -> Path:
+        """Builds one of the programs of tests."""
         return tests_run.build(self.copy, BUILDS[name], VARIABLES)[name]
 
     def killed(self, mutant: Mutant, jobs: int) -> str:
@@ -202,7 +203,7 @@ class Alone:
         start, end = schemata.place(text, item["span"])
         file.write_text(text[:start] + item["replacement"] + text[end:], encoding="latin-1")
         try:
-            return self.fails() or self.model_fails(mutant, jobs)
+            return self.fails() or models.failure(self.copy, jobs)
         finally:
             file.write_text(text, encoding="latin-1")
 
@@ -215,12 +216,4 @@ class Alone:
                 built.add(name)
             if failed := one.run(one.limit(), {"SEMAFAIR_LIMIT": "600"}):
                 return failed
-        return ""
-
-    def model_fails(self, mutant: Mutant, jobs: int) -> str:
-        """Returns which model fails now: as it would without a mutant, as there is no other code here."""
-        try:
-            models.survivors(self.copy, [mutant], jobs)
-        except TestsFail as failed:
-            return str(failed)
         return ""

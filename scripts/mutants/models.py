@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import Enum
@@ -85,18 +85,35 @@ def survivors(
 
     `variables` are for the compiler.
     """
+    left = list(mutants)
+    for one in rounds(copy, jobs, variables):
+        left = one.survivors(left, jobs)
+        if not left:
+            break
+    return left
+
+
+def failure(copy: Path, jobs: int) -> str:
+    """Returns which model of a working copy fails as it is, or nothing."""
+    try:
+        for _ in rounds(copy, jobs, {}):
+            pass
+    except TestsFail as failed:
+        return str(failed)
+    return ""
+
+
+def rounds(copy: Path, jobs: int, variables: Mapping[str, str]) -> Iterator["Round"]:
+    """Runs the models of a working copy without a mutant, in one round after the other."""
     programs = {
         "two cells": build(copy, "two-cells", variables),
         "one cell": build(copy, "one-cell", {**variables, **ONE_CELL}),
     }
-    left = list(mutants)
     # Most mutants fail with a single preemption already, which takes a fraction of the time.
     for preemptions in sorted({1, PREEMPTIONS}):
         for cells, program in programs.items():
-            if left:
-                print(f"--- segments of {cells}, {preemptions} preemptions", flush=True)
-                left = Round(program, preemptions, jobs).survivors(left, jobs)
-    return left
+            print(f"--- segments of {cells}, {preemptions} preemptions", flush=True)
+            yield Round(program, preemptions, jobs)
 
 
 class Round:

@@ -470,6 +470,21 @@ fn a_poll_semaphore_goes_on_after_a_panic() {
     }
 }
 
+/// Whoever else is woken by the close, and panics, it learns that it is closed.
+#[test]
+fn a_poll_semaphore_is_refused_though_another_waker_panicked() {
+    let sem = Arc::new(Semaphore::new(1));
+    let mut handle = PollSemaphore::new(Arc::clone(&sem));
+    let mut waits = sem.acquire_many(2);
+    let woken = panics_when_woken("woken");
+    assert!(poll(&mut waits, &woken.waker()).is_pending());
+    assert_eq!(panic_of(|| sem.close()), "woken");
+    for _ in 0..3 {
+        let answer = handle.poll_acquire(&mut Context::from_waker(Waker::noop()));
+        assert!(matches!(answer, Poll::Ready(None)), "it is closed");
+    }
+}
+
 /// A waker whose clone does `end`, after which it is not needed any more. The drop of that clone panics.
 fn unneeded(end: impl FnOnce() + 'static) -> Rc<Hooked> {
     let hooked = Hooked::new();

@@ -1,10 +1,15 @@
 //! A Redis of its own on this machine, with its data in memory, that ends with the program.
 
+#[path = "../../tests/it/support/port.rs"]
+mod port;
+
 use std::io::ErrorKind;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use port::free_port;
 
 const MISSING: &str = "there is no `redis-server`: install Debian's package of that name";
 
@@ -20,9 +25,7 @@ impl Server {
     ///
     /// A sentence for whoever started the program.
     pub(crate) fn start() -> Result<Self, String> {
-        let listener = TcpListener::bind("127.0.0.1:0").map_err(|error| error.to_string())?;
-        let port = listener.local_addr().map_err(|error| error.to_string())?.port();
-        drop(listener);
+        let port = free_port();
         let process = Command::new("redis-server")
             .args(["--bind", "127.0.0.1", "--port", &port.to_string()])
             .args(["--save", "", "--appendonly", "no"])
