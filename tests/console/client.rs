@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use console_api::Location;
@@ -23,6 +24,12 @@ use tracing_subscriber::layer::SubscriberExt;
 
 /// How many updates a change may take to be seen. One is usual.
 const UPDATES: usize = 1000;
+
+/// Held by the only program that runs.
+///
+/// A span or event is registered with all subscribers when it is met first. Another thread that meets it meanwhile goes
+/// on, and console-subscriber ignores what has not been registered with it.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 /// Attributes as they are shown.
 pub(crate) type Attributes = BTreeMap<String, String>;
@@ -161,6 +168,7 @@ pub(crate) struct Console {
     console: Runtime,
     updates: Streaming<Update>,
     view: View,
+    _turn: MutexGuard<'static, ()>,
 }
 
 fn runtime() -> Runtime {
@@ -170,6 +178,7 @@ fn runtime() -> Runtime {
 impl Console {
     /// Starts a server on a free port, and connects to it.
     pub(crate) fn new() -> Self {
+        let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let interval = Duration::from_millis(2);
         let (layer, server) = ConsoleLayer::builder().publish_interval(interval).build();
         let ServerParts { instrument_server, aggregator, .. } = server.into_parts();
@@ -188,7 +197,7 @@ impl Console {
             client.watch_updates(InstrumentRequest {}).await.expect("updates").into_inner()
         });
         let dispatch = Dispatch::new(tracing_subscriber::registry().with(layer));
-        Self { program: runtime(), dispatch, console, updates, view: View::default() }
+        Self { program: runtime(), dispatch, console, updates, view: View::default(), _turn: turn }
     }
 
     /// Runs a part of the program.
