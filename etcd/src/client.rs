@@ -39,6 +39,12 @@ pub(crate) enum Failure {
     Refused(Box<etcd_client::Error>),
 }
 
+/// Whether the token of the user is of before users or roles were changed.
+fn is_of_old_token(error: &etcd_client::Error) -> bool {
+    let etcd_client::Error::GRpcStatus(status) = error else { return false };
+    status.message().contains("revision of auth store is old")
+}
+
 impl From<etcd_client::Error> for Failure {
     fn from(error: etcd_client::Error) -> Self {
         use etcd_client::Error::{
@@ -59,6 +65,8 @@ impl From<etcd_client::Error> for Failure {
         match status.code() {
             Code::NotFound if status.message().contains("lease not found") => Self::NoLease,
             Code::OutOfRange if status.message().contains("compacted") => Self::Compacted,
+            // The next attempt has another token.
+            _ if is_of_old_token(&error) => Self::Unanswered(status.message().to_owned()),
             // Too many at a time is that code, and so is a full database, which stays full.
             Code::ResourceExhausted if !status.message().contains("too many requests") => {
                 Self::Refused(Box::new(error))
@@ -195,7 +203,12 @@ impl Client {
         let node = &self.nodes[at];
         let attempt = async {
             let client = node.client.get_or_try_init(|| self.connect(&node.endpoint)).await?;
-            rpc(client.clone()).await
+            let result = rpc(client.clone()).await;
+            if result.as_ref().is_err_and(is_of_old_token) {
+                // The field's client does so only where a token is invalid.
+                client.refresh_token().await?;
+            }
+            result
         };
         let result = match time::timeout(self.timeout, attempt).await {
             Ok(result) => result.map_err(Failure::from),

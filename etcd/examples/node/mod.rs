@@ -38,6 +38,7 @@ impl Node {
             peer_port,
             advertised: url(peer_port),
             cluster: format!("node={}", url(peer_port)),
+            more: &[],
         };
         let node = Self { process: node.start(log)?, port, _data: data };
         let serves = async {

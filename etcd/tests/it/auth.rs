@@ -80,3 +80,28 @@ fn a_waiter_is_granted_after_etcd_was_started_anew() {
         until(async || mine.status().holders.is_empty()).await;
     });
 }
+
+/// Somebody changes users or roles. The tokens of before are refused from then on, while the lease goes on.
+#[test]
+fn a_token_of_an_older_state_is_replaced() {
+    run(async {
+        let cluster = Cluster::start_with_signed_tokens().await;
+        let mut client = cluster.client(0).await;
+        client.user_add(USER, PASSWORD, None).await.unwrap();
+        client.user_grant_role(USER, "root").await.unwrap();
+        client.auth_enable().await.unwrap();
+        let user = || ConnectOptions::new().with_user(USER, PASSWORD);
+        let session =
+            Session::connect(options(&cluster).ttl(TTL * 4).connection(user())).await.unwrap();
+        let semaphore = open(&session, 2).await;
+        let permit = semaphore.acquire().await.unwrap();
+        for number in 0..3 {
+            let mut root = Client::connect(cluster.endpoints(), Some(user())).await.unwrap();
+            root.role_add(format!("role{number}")).await.unwrap();
+            permit.verify().await.unwrap();
+            semaphore.acquire().await.unwrap().release().await.unwrap();
+        }
+        permit.release().await.unwrap();
+        session.close().await.unwrap();
+    });
+}

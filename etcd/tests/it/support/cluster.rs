@@ -27,6 +27,8 @@ struct Node {
 pub(crate) struct Cluster {
     nodes: Vec<Node>,
     data: TempDir,
+    /// Arguments of each node, besides.
+    more: Vec<String>,
 }
 
 impl Cluster {
@@ -54,7 +56,19 @@ impl Cluster {
                 peers: Proxy::start(peer_port).await,
             });
         }
-        Self { nodes: all, data }
+        Self { nodes: all, data, more: Vec::new() }
+    }
+
+    /// Starts a node whose tokens name the state of its users and roles: when that changes, they are refused.
+    pub(crate) async fn start_with_signed_tokens() -> Self {
+        let mut cluster = Self::prepare(1).await;
+        let secret = cluster.data.path().join("secret");
+        fs::write(&secret, "of a test").expect("it is writable");
+        let tokens = format!("jwt,sign-method=HS256,priv-key={}", secret.display());
+        cluster.more = vec!["--auth-token".to_owned(), tokens];
+        cluster.launch(0);
+        cluster.ready().await;
+        cluster
     }
 
     /// Starts a node that is down, with the data that it had.
@@ -75,6 +89,7 @@ impl Cluster {
             peer_port: node.peer_port,
             advertised: url(node.peers.port()),
             cluster: cluster.join(","),
+            more: &self.more,
         };
         node.process = Some(started.start(log).unwrap_or_else(|error| panic!("{error}")));
     }

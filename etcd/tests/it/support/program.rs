@@ -37,6 +37,8 @@ pub(crate) struct Node<'a> {
     pub(crate) advertised: String,
     /// All nodes, as `NAME=URL,NAME=URL`.
     pub(crate) cluster: String,
+    /// Arguments of etcd, besides.
+    pub(crate) more: &'a [String],
 }
 
 impl Node<'_> {
@@ -55,6 +57,7 @@ impl Node<'_> {
             .args(["--listen-peer-urls", &peer])
             .args(["--initial-advertise-peer-urls", &self.advertised])
             .args(["--initial-cluster", &self.cluster, "--logger", "zap"])
+            .args(self.more)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log);
