@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use backon::BackoffBuilder;
@@ -36,7 +37,7 @@ pub(crate) enum Failure {
     NoLease,
     /// The watch was to start at a revision whose events were thrown away.
     Compacted,
-    Refused(Box<etcd_client::Error>),
+    Refused(Arc<etcd_client::Error>),
 }
 
 /// Whether the token of the user is of before users or roles were changed.
@@ -60,7 +61,7 @@ impl From<etcd_client::Error> for Failure {
             | WatchError(_)
             | LeaseKeepAliveError(_)
             | Internal(_) => return Self::Unanswered(error.to_string()),
-            _ => return Self::Refused(Box::new(error)),
+            _ => return Self::Refused(Arc::new(error)),
         };
         match status.code() {
             Code::NotFound if status.message().contains("lease not found") => Self::NoLease,
@@ -69,7 +70,7 @@ impl From<etcd_client::Error> for Failure {
             _ if is_of_old_token(&error) => Self::Unanswered(status.message().to_owned()),
             // Too many at a time is that code, and so is a full database, which stays full.
             Code::ResourceExhausted if !status.message().contains("too many requests") => {
-                Self::Refused(Box::new(error))
+                Self::Refused(Arc::new(error))
             }
             Code::InvalidArgument
             | Code::NotFound
@@ -78,7 +79,7 @@ impl From<etcd_client::Error> for Failure {
             | Code::FailedPrecondition
             | Code::OutOfRange
             | Code::Unimplemented
-            | Code::Unauthenticated => Self::Refused(Box::new(error)),
+            | Code::Unauthenticated => Self::Refused(Arc::new(error)),
             _ => Self::Unanswered(status.message().to_owned()),
         }
     }

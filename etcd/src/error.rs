@@ -1,5 +1,7 @@
 //! Why there is no permit.
 
+use std::sync::Arc;
+
 /// Why a call failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -66,5 +68,5 @@ pub enum Error {
     Unavailable(String),
     /// etcd refused the request, and would refuse it again.
     #[error("etcd refused the request: {0}")]
-    Refused(#[source] Box<etcd_client::Error>),
+    Refused(#[source] Arc<etcd_client::Error>),
 }

@@ -90,6 +90,7 @@ impl Place {
             Ok(Answer::NoPermits) => Err(Error::NoPermits),
             Ok(Answer::OverLimit(limit)) => Err(self.over(limit)),
             Ok(Answer::NotFound) => Err(self.queue.not_found()),
+            Ok(Answer::Refused(error)) => Err(Error::Refused(error)),
             Ok(Answer::Lost) | Err(_) => Err(self.shared.loss()),
         }
     }

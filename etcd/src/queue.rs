@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -14,7 +14,7 @@ use crate::requests::Snapshot;
 use crate::status::{self, Status};
 
 /// What the line says to a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) enum Answer {
     /// It is granted. Its place was created at this revision.
     Granted(i64),
@@ -26,6 +26,8 @@ pub(crate) enum Answer {
     NotFound,
     /// Its place vanished.
     Lost,
+    /// etcd lets this user read the line no more, so nobody here would learn of a grant.
+    Refused(Arc<etcd_client::Error>),
 }
 
 /// A request of this process.
@@ -44,6 +46,8 @@ struct Own {
 struct State {
     mirror: Mirror,
     own: HashMap<PlaceId, Own>,
+    /// Why the line is not watched, if etcd does not let this user read it.
+    unread: Option<Arc<etcd_client::Error>>,
 }
 
 #[derive(Debug)]
@@ -136,7 +140,8 @@ impl Queue {
         let mut mirror = Mirror::default();
         let revision = watch::Sender::new(snapshot.revision);
         mirror.reset(snapshot.revision, snapshot.limit, snapshot.places);
-        Self { keys, state: Mutex::new(State { mirror, own: HashMap::new() }), revision }
+        let state = State { mirror, own: HashMap::new(), unread: None };
+        Self { keys, state: Mutex::new(state), revision }
     }
 
     pub(crate) fn keys(&self) -> &Keys {
@@ -170,12 +175,16 @@ impl Queue {
     ///
     /// # Errors
     ///
-    /// `ZeroPermits`, `OverLimit`, `NotFound`
+    /// `ZeroPermits`, `Refused`, `OverLimit`, `NotFound`
     pub(crate) fn admit(&self, weight: u32) -> Result<(), Error> {
         if weight == 0 {
             return Err(Error::ZeroPermits);
         }
-        match self.state().mirror.limit() {
+        let state = self.state();
+        if let Some(error) = &state.unread {
+            return Err(Error::Refused(Arc::clone(error)));
+        }
+        match state.mirror.limit() {
             Some(limit) if weight <= limit => Ok(()),
             Some(limit) => Err(Error::OverLimit { requested: weight, limit }),
             None => Err(self.not_found()),
@@ -201,8 +210,15 @@ impl Queue {
         lost: CancellationToken,
     ) -> oneshot::Receiver<Answer> {
         let (answer, answered) = oneshot::channel();
-        let own = Own { weight, waits, created: None, answer: Some(answer), lost };
-        self.state().own.insert(id, own);
+        let mut own = Own { weight, waits, created: None, answer: Some(answer), lost };
+        let mut owed = Owed::default();
+        let mut state = self.state();
+        if let Some(error) = &state.unread {
+            own.answer(Answer::Refused(Arc::clone(error)), &mut owed);
+        }
+        state.own.insert(id, own);
+        drop(state);
+        owed.settle();
         answered
     }
 
@@ -265,6 +281,7 @@ impl Queue {
         let mut owed = Owed::default();
         let mut guard = self.state();
         let state = &mut *guard;
+        state.unread = None;
         let there: Vec<_> = snapshot.places.iter().map(|&(id, ..)| id).collect();
         let granted = state.mirror.reset(snapshot.revision, snapshot.limit, snapshot.places);
         state.grant(&granted, &mut owed);
@@ -280,6 +297,18 @@ impl Queue {
         owed.settle();
         self.has_seen(revision);
         others.into_iter().filter(|id| Some(id.session) == session).collect()
+    }
+
+    /// The line may not be read: nobody waits in it, until it was read again.
+    pub(crate) fn refuse(&self, error: &Arc<etcd_client::Error>) {
+        let mut owed = Owed::default();
+        let mut state = self.state();
+        state.unread = Some(Arc::clone(error));
+        for own in state.own.values_mut() {
+            own.answer(Answer::Refused(Arc::clone(error)), &mut owed);
+        }
+        drop(state);
+        owed.settle();
     }
 
     /// As `Owed::settle`, for whoever waits for a revision.

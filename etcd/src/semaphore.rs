@@ -156,7 +156,8 @@ impl DistributedSemaphore {
     /// - `Lost`: the lease was lost, and the place with it. Acquire again to wait at the end of the line.
     /// - `Closed`: the session was closed.
     /// - `NotFound`: the semaphore was removed.
-    /// - `Refused`: etcd does not let this user write, or its database is full.
+    /// - `Refused`: etcd does not let this user write, or its database is full; or it lets the user read the line no more,
+    ///   so that nothing would tell of a grant.
     pub async fn acquire_many(&self, permits: u32) -> Result<Permit, Error> {
         self.take(permits, true).await
     }
@@ -251,7 +252,8 @@ impl DistributedSemaphore {
     /// Removes the semaphore from etcd, if nobody in the fleet holds permits of it or waits for some.
     ///
     /// Until then its limit stays there, whether or not a process uses it. Whoever has it open gets
-    /// [`Error::NotFound`] from now on, until it is created again.
+    /// [`Error::NotFound`] from now on, until it is created again. A call of [`open`](Self::open) that had no answer may do that
+    /// late: etcd may still get its request.
     ///
     /// # Errors
     ///

@@ -93,13 +93,18 @@ impl Watcher {
         self.lines.get(&id)?.queue.upgrade()
     }
 
-    /// Watches all lines until the stream breaks, or the last line is unused.
+    /// Watches all lines that may be read, until the stream breaks, the last line is unused, or it is time to ask again for
+    /// those that may not.
     async fn stream(&mut self) -> Result<(), Failure> {
+        while let Ok(follow) = self.inbox.try_recv() {
+            self.follow(follow);
+        }
         self.lines.retain(|_, line| line.queue.strong_count() > 0);
-        self.read_gaps().await?;
-        let mut ids = self.lines.keys().copied().collect::<Vec<_>>().into_iter();
+        let refusal = self.read_gaps().await?;
+        let read = self.lines.iter().filter(|(_, line)| !line.has_gap);
+        let mut ids = read.map(|(&id, _)| id).collect::<Vec<_>>().into_iter();
         let Some((first, queue)) = ids.by_ref().find_map(|id| Some((id, self.queue(id)?))) else {
-            return Ok(());
+            return refusal.map_or(Ok(()), |error| Err(Failure::Refused(error)));
         };
         let options = &options(first, &queue);
         let base = queue.keys().base();
@@ -114,6 +119,7 @@ impl Watcher {
             self.start(id, &mut stream).await?;
         }
         let interval = self.interval();
+        let again = Instant::now() + interval;
         let patience = self.shared.client.timeout();
         // When the node was last heard of; whether it was asked to say something since.
         let (mut heard, mut asked) = (Instant::now(), false);
@@ -132,6 +138,8 @@ impl Watcher {
                         self.start(id, &mut stream).await?;
                     }
                 }
+                // What was refused may be allowed by now.
+                () = time::sleep_until(again), if refusal.is_some() => return Ok(()),
                 // Another call had no answer: is this stream alive?
                 Ok(()) = node.changed(), if !asked => {
                     (heard, asked) = (Instant::now(), true);
@@ -154,18 +162,28 @@ impl Watcher {
         self.shared.client.timeout() * 2
     }
 
-    async fn read_gaps(&mut self) -> Result<(), Failure> {
+    /// Reads the lines that have a gap. Those that may not be read keep it; returns why, if there is one.
+    async fn read_gaps(&mut self) -> Result<Option<Arc<etcd_client::Error>>, Failure> {
         let session = self.shared.id();
+        let mut refusal = None;
         for line in self.lines.values_mut().filter(|line| line.has_gap) {
             let Some(queue) = line.queue.upgrade() else { continue };
             let call = |client| requests::snapshot(client, queue.keys());
-            let snapshot = self.shared.client.call(call).await?;
+            let snapshot = match self.shared.client.call(call).await {
+                Ok(snapshot) => snapshot,
+                Err(Failure::Refused(error)) => {
+                    queue.refuse(&error);
+                    refusal = Some(error);
+                    continue;
+                }
+                Err(failure) => return Err(failure),
+            };
             for orphan in queue.reset(snapshot, session) {
                 self.shared.sweep(queue.keys().place(orphan));
             }
             line.has_gap = false;
         }
-        Ok(())
+        Ok(refusal)
     }
 
     async fn start(&self, id: i64, stream: &mut WatchStream) -> Result<(), Failure> {

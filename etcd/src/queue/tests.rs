@@ -39,11 +39,11 @@ fn each_is_told_when_its_turn_comes() {
     let (mut second, _) = expect(&queue, 2, 1);
     // The one that etcd has first, not the one that was expected first.
     assert!(queue.apply([join(2, 5, 1), join(1, 6, 1)], Some(MINE)).is_empty());
-    assert_eq!(second.try_recv(), Ok(Answer::Granted(5)));
+    assert!(matches!(second.try_recv(), Ok(Answer::Granted(5))));
     assert!(first.try_recv().is_err());
     queue.forget(id(2));
     queue.apply([(7, Change::Leave(id(2)))], Some(MINE));
-    assert_eq!(first.try_recv(), Ok(Answer::Granted(6)));
+    assert!(matches!(first.try_recv(), Ok(Answer::Granted(6))));
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn who_does_not_wait_is_told_at_once() {
     let _first = expect(&queue, 1, 1);
     let mut second = queue.expect(id(2), 1, false, CancellationToken::new());
     queue.apply([join(1, 5, 1), join(2, 6, 1)], Some(MINE));
-    assert_eq!(second.try_recv(), Ok(Answer::NoPermits));
+    assert!(matches!(second.try_recv(), Ok(Answer::NoPermits)));
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn a_place_that_a_later_state_has_not_is_lost() {
     queue.joined(id(2), 9);
     // The state is older than the second place, and nobody knows of the third.
     queue.reset(snapshot(8, &[]), Some(MINE));
-    assert_eq!(gone.try_recv(), Ok(Answer::Lost));
+    assert!(matches!(gone.try_recv(), Ok(Answer::Lost)));
     assert!(young.try_recv().is_err() && unsent.try_recv().is_err());
     assert!(gone_lost.is_cancelled());
     assert!(!young_lost.is_cancelled() && !unsent_lost.is_cancelled());
@@ -106,12 +106,12 @@ fn a_limit_that_falls_refuses_whoever_waits_for_more() {
     let (mut more, lost) = expect(&queue, 2, 2);
     let (mut one, _) = expect(&queue, 3, 1);
     queue.apply([join(1, 5, 3), join(2, 6, 2), join(3, 7, 1)], Some(MINE));
-    assert_eq!(three.try_recv(), Ok(Answer::Granted(5)));
+    assert!(matches!(three.try_recv(), Ok(Answer::Granted(5))));
     queue.apply([(8, Change::Limit(Some(1)))], Some(MINE));
-    assert_eq!(more.try_recv(), Ok(Answer::OverLimit(1)));
+    assert!(matches!(more.try_recv(), Ok(Answer::OverLimit(1))));
     assert!(one.try_recv().is_err() && !lost.is_cancelled());
     queue.apply([(9, Change::Limit(None))], Some(MINE));
-    assert_eq!(one.try_recv(), Ok(Answer::NotFound));
+    assert!(matches!(one.try_recv(), Ok(Answer::NotFound)));
     assert!(matches!(queue.admit(1), Err(Error::NotFound { .. })));
 }
 
@@ -122,11 +122,11 @@ fn a_place_that_was_made_for_too_much_is_refused_when_it_is_seen() {
     queue.apply([(5, Change::Limit(Some(1)))], Some(MINE));
     let (mut more, lost) = expect(&queue, 1, 2);
     queue.apply([join(1, 6, 2)], Some(MINE));
-    assert_eq!(more.try_recv(), Ok(Answer::OverLimit(1)));
+    assert!(matches!(more.try_recv(), Ok(Answer::OverLimit(1))));
     queue.apply([(7, Change::Limit(None))], Some(MINE));
     let (mut late, _) = expect(&queue, 2, 1);
     queue.apply([join(2, 8, 1)], Some(MINE));
-    assert_eq!(late.try_recv(), Ok(Answer::NotFound));
+    assert!(matches!(late.try_recv(), Ok(Answer::NotFound)));
     assert!(!lost.is_cancelled());
 }
 
@@ -159,7 +159,7 @@ fn wakers_run_when_nothing_is_locked() {
         inside.forget(id(1));
     });
     queue.apply([join(1, 5, 1)], Some(MINE));
-    assert_eq!(mine.try_recv(), Ok(Answer::Granted(5)));
+    assert!(matches!(mine.try_recv(), Ok(Answer::Granted(5))));
     // It was forgotten in there.
     assert_eq!(queue.apply([join(1, 5, 1)], Some(MINE)), [id(1)]);
 }
@@ -171,8 +171,8 @@ fn a_waker_that_panics_takes_nothing_from_others() {
     let (mut second, _) = expect(&queue, 2, 1);
     poll_with(Pin::new(&mut first), || panic!("a waker panics"));
     queue.apply([join(1, 5, 1), join(2, 6, 1)], Some(MINE));
-    assert_eq!(second.try_recv(), Ok(Answer::Granted(6)));
-    assert_eq!(first.try_recv(), Ok(Answer::Granted(5)));
+    assert!(matches!(second.try_recv(), Ok(Answer::Granted(6))));
+    assert!(matches!(first.try_recv(), Ok(Answer::Granted(5))));
 }
 
 #[test]
@@ -198,7 +198,7 @@ fn a_place_that_was_gone_when_its_answer_came_is_lost() {
     let (mut mine, lost) = expect(&queue, 1, 1);
     queue.reset(snapshot(8, &[]), Some(MINE));
     queue.joined(id(1), 5);
-    assert_eq!(mine.try_recv(), Ok(Answer::Lost));
+    assert!(matches!(mine.try_recv(), Ok(Answer::Lost)));
     assert!(lost.is_cancelled());
     // What is to come is not lost, and what is there is neither.
     let (mut young, _) = expect(&queue, 2, 1);
@@ -206,5 +206,32 @@ fn a_place_that_was_gone_when_its_answer_came_is_lost() {
     assert!(young.try_recv().is_err());
     queue.apply([join(2, 9, 1)], Some(MINE));
     queue.joined(id(2), 9);
-    assert_eq!(young.try_recv(), Ok(Answer::Granted(9)));
+    assert!(matches!(young.try_recv(), Ok(Answer::Granted(9))));
+}
+
+fn denied() -> Arc<etcd_client::Error> {
+    Arc::new(etcd_client::Error::GRpcStatus(tonic::Status::permission_denied("")))
+}
+
+#[test]
+fn nobody_waits_in_a_line_that_may_not_be_read() {
+    let queue = queue(1);
+    let (mut held, lost) = expect(&queue, 1, 1);
+    queue.apply([join(1, 5, 1)], Some(MINE));
+    assert!(matches!(held.try_recv(), Ok(Answer::Granted(5))));
+    let (mut waiting, _) = expect(&queue, 2, 1);
+    queue.refuse(&denied());
+    assert!(matches!(waiting.try_recv(), Ok(Answer::Refused(_))));
+    // One that was admitted just before, and one that asks now.
+    let (mut late, _) = expect(&queue, 3, 1);
+    assert!(matches!(late.try_recv(), Ok(Answer::Refused(_))));
+    assert!(matches!(queue.admit(1), Err(Error::Refused(_))));
+    assert!(!lost.is_cancelled());
+    // It may be read again.
+    queue.reset(snapshot(9, &[]), Some(MINE));
+    assert!(lost.is_cancelled());
+    queue.admit(1).unwrap();
+    let (mut next, _) = expect(&queue, 4, 1);
+    queue.apply([join(4, 10, 1)], Some(MINE));
+    assert!(matches!(next.try_recv(), Ok(Answer::Granted(10))));
 }

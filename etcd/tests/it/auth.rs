@@ -1,7 +1,7 @@
 //! A cluster that asks for a user and a password.
 
 use etcd_client::{Client, GetOptions, Permission, RoleRevokePermissionOptions};
-use semafair_etcd::{ConnectOptions, DistributedSemaphore, Session};
+use semafair_etcd::{ConnectOptions, DistributedSemaphore, Error, Session};
 
 use crate::support::cluster::Cluster;
 use crate::support::{TTL, asks, open, options, run, until, until_line};
@@ -103,5 +103,70 @@ fn a_token_of_an_older_state_is_replaced() {
         }
         permit.release().await.unwrap();
         session.close().await.unwrap();
+    });
+}
+
+/// A user may read one semaphore no more, while a waiter is in its line, and the watches start anew.
+#[test]
+fn a_line_that_may_not_be_read_keeps_no_other_waiting() {
+    run(async {
+        let mut cluster = Cluster::start(1).await;
+        let mut root = cluster.client(0).await;
+        root.role_add("worker").await.unwrap();
+        let both = Permission::read_write("semafair/").with_prefix();
+        root.role_grant_permission("worker", both).await.unwrap();
+        root.user_add("worker", PASSWORD, None).await.unwrap();
+        root.user_grant_role("worker", "worker").await.unwrap();
+        root.user_add(USER, PASSWORD, None).await.unwrap();
+        root.user_grant_role(USER, "root").await.unwrap();
+        root.auth_enable().await.unwrap();
+        let user = |name| ConnectOptions::new().with_user(name, PASSWORD);
+        let connect = async |name| {
+            let options = options(&cluster).ttl(TTL * 20).connection(user(name));
+            let session = Session::connect(options).await.unwrap();
+            let api = open(&session, 1).await;
+            (api, DistributedSemaphore::open(&session, "other", 1).await.unwrap(), session)
+        };
+        let (theirs, their_other, _root) = connect(USER).await;
+        let (mine, my_other, session) = connect("worker").await;
+        let (held, other_held) =
+            (theirs.acquire().await.unwrap(), their_other.acquire().await.unwrap());
+        let (waiting, other_waiting) = (asks(&mine), asks(&my_other));
+        until_line(&theirs, 1, 1).await;
+        until_line(&their_other, 1, 1).await;
+
+        let mut root = Client::connect(cluster.endpoints(), Some(user(USER))).await.unwrap();
+        let all = || Some(RoleRevokePermissionOptions::new().with_prefix());
+        root.role_revoke_permission("worker", "semafair/", all()).await.unwrap();
+        for permission in [
+            Permission::read_write("semafair/api/").with_prefix(),
+            Permission::write("semafair/other/").with_prefix(),
+        ] {
+            root.role_grant_permission("worker", permission).await.unwrap();
+        }
+        let id = session.id();
+        cluster.kill(0);
+        cluster.launch(0);
+
+        // It would not learn of a grant, and so be in the way of all behind it.
+        let refused = other_waiting.await.unwrap().unwrap_err();
+        assert!(matches!(refused, Error::Refused(_)), "{refused}");
+        until_line(&their_other, 1, 0).await;
+        let refused = my_other.acquire().await.unwrap_err();
+        assert!(matches!(refused, Error::Refused(_)), "{refused}");
+        held.release().await.unwrap();
+        waiting.await.unwrap().unwrap().release().await.unwrap();
+        assert_eq!(session.id(), id);
+
+        // One that is opened meanwhile is watched, and so is the other as soon as that is allowed.
+        let mut root = Client::connect(cluster.endpoints(), Some(user(USER))).await.unwrap();
+        let third = Permission::read_write("semafair/third/").with_prefix();
+        root.role_grant_permission("worker", third).await.unwrap();
+        let third = DistributedSemaphore::open(&session, "third", 1).await.unwrap();
+        third.acquire().await.unwrap().release().await.unwrap();
+        let other = Permission::read_write("semafair/other/").with_prefix();
+        root.role_grant_permission("worker", other).await.unwrap();
+        other_held.release().await.unwrap();
+        until(async || my_other.acquire().await.is_ok()).await;
     });
 }
