@@ -46,6 +46,8 @@
 //! - Each process that has a semaphore open gets an event for each request and each release of the fleet: with P processes
 //!   a hand-off is two events for each, so 2 P. That is for tens of processes, or for hundreds that are slow.
 //! - Nothing but this crate may write under the namespace.
+//! - Where etcd asks for a user, that of a session has to be allowed to read and write all keys of its semaphores,
+//!   `NAMESPACE/NAME/`.
 //! - On systems other than Linux the clock may stand still in suspend.
 
 #![forbid(unsafe_code)]
