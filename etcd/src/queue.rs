@@ -300,7 +300,7 @@ impl Queue {
     }
 
     /// The line may not be read: nobody waits in it, until it was read again.
-    pub(crate) fn refuse(&self, error: &Arc<etcd_client::Error>) {
+    pub(crate) fn deny(&self, error: &Arc<etcd_client::Error>) {
         let mut owed = Owed::default();
         let mut state = self.state();
         state.unread = Some(Arc::clone(error));

@@ -96,6 +96,7 @@ impl Watcher {
     /// Watches all lines that may be read, until the stream breaks, the last line is unused, or it is time to ask again for
     /// those that may not.
     async fn stream(&mut self) -> Result<(), Failure> {
+        // As long as none of the others may be read, no stream takes in what comes.
         while let Ok(follow) = self.inbox.try_recv() {
             self.follow(follow);
         }
@@ -172,7 +173,7 @@ impl Watcher {
             let snapshot = match self.shared.client.call(call).await {
                 Ok(snapshot) => snapshot,
                 Err(Failure::Refused(error)) => {
-                    queue.refuse(&error);
+                    queue.deny(&error);
                     refusal = Some(error);
                     continue;
                 }

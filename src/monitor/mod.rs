@@ -73,7 +73,7 @@
 //!
 //! These are spans and events of the crate `tracing`, at its level `TRACE`, with the names and fields that console-subscriber
 //! looks for. A subscriber that comes after the semaphore was made is told nothing of it; and console-subscriber 0.5 may miss
-//! what two threads show for the first time at once. Subscribers run in the calls of this module, with no lock held; if one
+//! what two threads show first at the same moment. Subscribers run in the calls of this module, with no lock held; if one
 //! panics, the panic comes out of the call, and what that did is done. No permit is lost, and nobody is left asleep.
 //!
 //! # What it costs

@@ -220,7 +220,7 @@ fn nobody_waits_in_a_line_that_may_not_be_read() {
     queue.apply([join(1, 5, 1)], Some(MINE));
     assert!(matches!(held.try_recv(), Ok(Answer::Granted(5))));
     let (mut waiting, _) = expect(&queue, 2, 1);
-    queue.refuse(&denied());
+    queue.deny(&denied());
     assert!(matches!(waiting.try_recv(), Ok(Answer::Refused(_))));
     // One that was admitted just before, and one that asks now.
     let (mut late, _) = expect(&queue, 3, 1);

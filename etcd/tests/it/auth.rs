@@ -9,23 +9,35 @@ use crate::support::{TTL, asks, open, options, run, until, until_line};
 const USER: &str = "root";
 const PASSWORD: &str = "secret";
 
+fn user(name: &str) -> ConnectOptions {
+    ConnectOptions::new().with_user(name, PASSWORD)
+}
+
+/// What lets a user read and write a semaphore.
+fn on(name: &str) -> Permission {
+    Permission::read_write(format!("semafair/{name}/")).with_prefix()
+}
+
+/// Lets etcd serve only the user who may do everything, and `worker`, who may use the semaphores `api` and `other`.
+async fn ask_for_users(client: &mut Client) {
+    client.role_add("worker").await.unwrap();
+    for name in ["api", "other"] {
+        client.role_grant_permission("worker", on(name)).await.unwrap();
+    }
+    for (name, role) in [("worker", "worker"), (USER, "root")] {
+        client.user_add(name, PASSWORD, None).await.unwrap();
+        client.user_grant_role(name, role).await.unwrap();
+    }
+    client.auth_enable().await.unwrap();
+}
+
 /// A key that may not be deleted keeps none of those that are deleted together with it.
 #[test]
 fn what_may_be_deleted_is_though_other_keys_may_not() {
     run(async {
         let cluster = Cluster::start(1).await;
         let mut root = cluster.client(0).await;
-        root.role_add("worker").await.unwrap();
-        let prefix = |name| Permission::read_write(format!("semafair/{name}/")).with_prefix();
-        for name in ["api", "other"] {
-            root.role_grant_permission("worker", prefix(name)).await.unwrap();
-        }
-        root.user_add("worker", PASSWORD, None).await.unwrap();
-        root.user_grant_role("worker", "worker").await.unwrap();
-        root.user_add(USER, PASSWORD, None).await.unwrap();
-        root.user_grant_role(USER, "root").await.unwrap();
-        root.auth_enable().await.unwrap();
-        let user = |name| ConnectOptions::new().with_user(name, PASSWORD);
+        ask_for_users(&mut root).await;
         let mut root = Client::connect(cluster.endpoints(), Some(user(USER))).await.unwrap();
         let options = options(&cluster).ttl(TTL * 20).connection(user("worker"));
         let session = Session::connect(options).await.unwrap();
@@ -53,11 +65,8 @@ fn a_waiter_is_granted_after_etcd_was_started_anew() {
     run(async {
         let mut cluster = Cluster::start(1).await;
         let mut client = cluster.client(0).await;
-        client.user_add(USER, PASSWORD, None).await.unwrap();
-        client.user_grant_role(USER, "root").await.unwrap();
-        client.auth_enable().await.unwrap();
-        let user = || ConnectOptions::new().with_user(USER, PASSWORD);
-        let options = || options(&cluster).ttl(TTL * 4).connection(user());
+        ask_for_users(&mut client).await;
+        let options = || options(&cluster).ttl(TTL * 4).connection(user(USER));
         let sessions = [
             Session::connect(options()).await.unwrap(),
             Session::connect(options()).await.unwrap(),
@@ -87,16 +96,13 @@ fn a_token_of_an_older_state_is_replaced() {
     run(async {
         let cluster = Cluster::start_with_signed_tokens().await;
         let mut client = cluster.client(0).await;
-        client.user_add(USER, PASSWORD, None).await.unwrap();
-        client.user_grant_role(USER, "root").await.unwrap();
-        client.auth_enable().await.unwrap();
-        let user = || ConnectOptions::new().with_user(USER, PASSWORD);
+        ask_for_users(&mut client).await;
         let session =
-            Session::connect(options(&cluster).ttl(TTL * 4).connection(user())).await.unwrap();
+            Session::connect(options(&cluster).ttl(TTL * 4).connection(user(USER))).await.unwrap();
         let semaphore = open(&session, 2).await;
         let permit = semaphore.acquire().await.unwrap();
         for number in 0..3 {
-            let mut root = Client::connect(cluster.endpoints(), Some(user())).await.unwrap();
+            let mut root = Client::connect(cluster.endpoints(), Some(user(USER))).await.unwrap();
             root.role_add(format!("role{number}")).await.unwrap();
             permit.verify().await.unwrap();
             semaphore.acquire().await.unwrap().release().await.unwrap();
@@ -112,15 +118,7 @@ fn a_line_that_may_not_be_read_keeps_no_other_waiting() {
     run(async {
         let mut cluster = Cluster::start(1).await;
         let mut root = cluster.client(0).await;
-        root.role_add("worker").await.unwrap();
-        let both = Permission::read_write("semafair/").with_prefix();
-        root.role_grant_permission("worker", both).await.unwrap();
-        root.user_add("worker", PASSWORD, None).await.unwrap();
-        root.user_grant_role("worker", "worker").await.unwrap();
-        root.user_add(USER, PASSWORD, None).await.unwrap();
-        root.user_grant_role(USER, "root").await.unwrap();
-        root.auth_enable().await.unwrap();
-        let user = |name| ConnectOptions::new().with_user(name, PASSWORD);
+        ask_for_users(&mut root).await;
         let connect = async |name| {
             let options = options(&cluster).ttl(TTL * 20).connection(user(name));
             let session = Session::connect(options).await.unwrap();
@@ -129,6 +127,9 @@ fn a_line_that_may_not_be_read_keeps_no_other_waiting() {
         };
         let (theirs, their_other, _root) = connect(USER).await;
         let (mine, my_other, session) = connect("worker").await;
+        // Another process, which uses that one only.
+        let (api, _alone, alone) = connect("worker").await;
+        drop(api);
         let (held, other_held) =
             (theirs.acquire().await.unwrap(), their_other.acquire().await.unwrap());
         let (waiting, other_waiting) = (asks(&mine), asks(&my_other));
@@ -136,14 +137,10 @@ fn a_line_that_may_not_be_read_keeps_no_other_waiting() {
         until_line(&their_other, 1, 1).await;
 
         let mut root = Client::connect(cluster.endpoints(), Some(user(USER))).await.unwrap();
-        let all = || Some(RoleRevokePermissionOptions::new().with_prefix());
-        root.role_revoke_permission("worker", "semafair/", all()).await.unwrap();
-        for permission in [
-            Permission::read_write("semafair/api/").with_prefix(),
-            Permission::write("semafair/other/").with_prefix(),
-        ] {
-            root.role_grant_permission("worker", permission).await.unwrap();
-        }
+        let options = RoleRevokePermissionOptions::new().with_prefix();
+        root.role_revoke_permission("worker", "semafair/other/", Some(options)).await.unwrap();
+        let other = Permission::write("semafair/other/").with_prefix();
+        root.role_grant_permission("worker", other).await.unwrap();
         let id = session.id();
         cluster.kill(0);
         cluster.launch(0);
@@ -160,12 +157,12 @@ fn a_line_that_may_not_be_read_keeps_no_other_waiting() {
 
         // One that is opened meanwhile is watched, and so is the other as soon as that is allowed.
         let mut root = Client::connect(cluster.endpoints(), Some(user(USER))).await.unwrap();
-        let third = Permission::read_write("semafair/third/").with_prefix();
-        root.role_grant_permission("worker", third).await.unwrap();
-        let third = DistributedSemaphore::open(&session, "third", 1).await.unwrap();
-        third.acquire().await.unwrap().release().await.unwrap();
-        let other = Permission::read_write("semafair/other/").with_prefix();
-        root.role_grant_permission("worker", other).await.unwrap();
+        root.role_grant_permission("worker", on("third")).await.unwrap();
+        for session in [&session, &alone] {
+            let third = DistributedSemaphore::open(session, "third", 1).await.unwrap();
+            third.acquire().await.unwrap().release().await.unwrap();
+        }
+        root.role_grant_permission("worker", on("other")).await.unwrap();
         other_held.release().await.unwrap();
         until(async || my_other.acquire().await.is_ok()).await;
     });

@@ -190,7 +190,8 @@ fn warm_up<S: Semaphore>(semaphore: &S, rounds: usize) {
     }
 }
 
-/// Lets all threads that are on their way to where they wait go there, since the trace does not say which thread it is of.
+/// Lets all threads that are on their way to where they wait go there, since a trace does not say which thread an access is
+/// of.
 ///
 /// Valgrind runs one thread at a time: for 100 000 basic blocks, or until it waits; and for 300 more after the instruction
 /// for spinning. Then all others have a turn, in order (`--fair-sched`), and 100 000 blocks of this thread are undisturbed.
