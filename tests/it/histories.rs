@@ -19,13 +19,14 @@ use self::client::{Side, Step, race};
 use crate::support::seed;
 use crate::support::watchdog::times;
 
-/// Lets all of them start at the same instant.
-fn start_line(threads: usize) -> impl Fn() + Clone + Send + 'static {
+/// Lets all of them go on at the same instant, each time.
+fn meeting(threads: usize) -> impl Fn() + Clone + Send + 'static {
     let arrived = Arc::new(AtomicUsize::new(0));
     move || {
-        arrived.fetch_add(1, Ordering::SeqCst);
+        let earlier_meetings = arrived.fetch_add(1, Ordering::SeqCst) / threads;
+        let all = (earlier_meetings + 1) * threads;
         let mut turns = 0_u32;
-        while arrived.load(Ordering::SeqCst) < threads {
+        while arrived.load(Ordering::SeqCst) < all {
             turns += 1;
             if turns % 500 == 0 {
                 thread::yield_now();
@@ -44,7 +45,7 @@ fn histories(rounds: usize, threads: usize, steps: usize) {
         let sides: Vec<_> =
             (0..threads).map(|_| Side { before: some(2), race: some(steps) }).collect();
         let bound = (rng.u32(0..4) == 0).then(|| rng.u32(0..4));
-        race(permits, bound, &sides, start_line(threads));
+        race(permits, bound, &sides, meeting(threads));
     }
 }
 
