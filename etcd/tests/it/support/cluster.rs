@@ -95,14 +95,25 @@ impl Cluster {
     }
 
     /// Waits until all nodes that run know a leader, and serve.
-    pub(crate) async fn ready(&self) {
-        for node in (0..self.nodes.len()).filter(|&node| self.nodes[node].process.is_some()) {
+    pub(crate) async fn ready(&mut self) {
+        for node in 0..self.nodes.len() {
+            if self.nodes[node].process.is_none() {
+                continue;
+            }
             until(async || {
+                self.assert_it_runs(node);
                 let Ok(mut client) = self.try_client(node).await else { return false };
                 client.get("ready", None).await.is_ok()
             })
             .await;
         }
+    }
+
+    /// It could have ended by itself: another program may have its port.
+    fn assert_it_runs(&mut self, node: usize) {
+        let process = self.nodes[node].process.as_mut().expect("it was started");
+        let ended = process.try_wait().expect("it is a child");
+        assert!(ended.is_none(), "node{node} has ended: {ended:?}");
     }
 
     pub(crate) fn endpoints(&self) -> Vec<String> {
