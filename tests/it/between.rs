@@ -233,8 +233,9 @@ fn polled_after_it_returned_it_panics() {
     let mut borrowed = spawn(sem.acquire_between(1..=2));
     let mut owned = spawn(Arc::clone(&sem).acquire_between_owned(1..=2));
     drop((assert_ready_ok!(borrowed.poll()), assert_ready_ok!(owned.poll())));
-    assert!(panic_of(|| drop(borrowed.poll())).contains("polled after completion"));
-    assert!(panic_of(|| drop(owned.poll())).contains("polled after completion"));
+    let panics = [panic_of(|| drop(borrowed.poll())), panic_of(|| drop(owned.poll()))];
+    assert_eq!(panics[0], "`AcquireBetween` polled after completion");
+    assert_eq!(panics[1], "`AcquireBetweenOwned` polled after completion");
     assert_eq!(sem.available_permits(), 9);
 }
 

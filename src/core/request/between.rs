@@ -30,6 +30,7 @@ impl Between {
     /// On `Ready(Ok(n))`, the caller has `n` permits and makes a guard of them.
     #[track_caller]
     pub(crate) fn poll(&mut self, core: &Core, cx: &mut Context<'_>) -> Poll<Result<u32, Reason>> {
+        assert!(self.request.stage != Stage::Over, "`AcquireBetween` polled after completion");
         let granted = if !self.takes_what_is_free(core) {
             self.request.poll(core, cx)
         } else if budget::is_due() {

@@ -41,18 +41,20 @@ const fn offset(first: usize, start: usize) -> usize {
     (start + cells(first)).next_multiple_of(ALIGN) - start
 }
 
-/// Wherever a block begins, the segment is inside. The same for all segments that grow from it.
-const fn fits(first: usize) -> bool {
-    let mut start = block(first).align();
-    while start <= ALIGN {
-        if offset(first, start) + size_of::<Segment>() > block(first).size() {
-            return false;
+// Wherever a block begins, the segment is inside. The same for all segments that grow from it.
+const _: () = {
+    const fn fits(first: usize) -> bool {
+        let mut start = block(first).align();
+        while start <= ALIGN {
+            if offset(first, start) + size_of::<Segment>() > block(first).size() {
+                return false;
+            }
+            start += block(first).align();
         }
-        start += block(first).align();
+        first == 0 || fits(behind(first))
     }
-    first == 0 || fits(behind(first))
-}
-const _: () = assert!(fits(0) && fits(CELLS - FIRST_CELLS));
+    assert!(fits(0) && fits(CELLS - FIRST_CELLS));
+};
 
 /// Makes a segment whose first place is number `first`. The caller must see that it is [`free`]d.
 pub(super) fn allocate(first: usize) -> NonNull<Segment> {

@@ -22,7 +22,7 @@ pub(crate) fn slot_hint() -> Option<usize> {
 /// A type with a value that says that the memory was freed.
 pub(crate) trait Poison: PartialEq + Copy {
     /// What the white-box tests write over memory that is freed.
-    #[cfg_attr(not(test), expect(dead_code, reason = "only tests poison"))]
+    #[cfg_attr(not(test), allow(dead_code, reason = "only tests poison"))]
     const POISON: Self;
 }
 
