@@ -1,4 +1,5 @@
-//! The semaphore: its contract, and its counts.
+//! The semaphore: its contract, and its counts. To acquire is in `acquire.rs`, and to release, by the
+//! drop of a guard, in `permit.rs`.
 
 use crate::core::Core;
 use crate::core::balance::{self, check_permits};
@@ -154,8 +155,9 @@ impl Semaphore {
 
     /// Returns the number of free permits.
     ///
-    /// It is zero while somebody waits. Another thread may change it at any time, so do not decide by it
-    /// whether an acquire will have to wait: use [`try_acquire`](Self::try_acquire).
+    /// It is zero while somebody waits for permits that nobody has given back yet. It may be above zero
+    /// beside a waiter to which another thread is just handing its permits. It may change at any time, so
+    /// do not decide by it whether an acquire will have to wait: use [`try_acquire`](Self::try_acquire).
     ///
     /// # Examples
     ///

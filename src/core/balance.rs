@@ -10,6 +10,9 @@
 //! were asked for and that are not on their way yet, by waiters or as debt (I1 in
 //! `line/README.md`).
 //!
+//! From the left, the marks are: the lowest closed word, `CLOSED`, `CLOSED_BELOW`, `FLOOR`, `SHRINK_FLOOR`,
+//! zero and `MAX_PERMITS`.
+//!
 //! Once closed, nobody waits any more, and nothing is free to be taken. The word then counts the
 //! outstanding permits, downwards from the closed zero, whatever the limit is: the release of the
 //! last one brings it back there. It is lower by what a refused acquire has not put back yet. All
@@ -34,10 +37,9 @@ const CLOSED: i64 = 24 << 57;
 ///   2^57 remain for requests that subtract before they are refused.
 const CLOSED_BELOW: i64 = -(23 << 57);
 /// A request that finds the word below this panics: then more than 2^59 units are waited for, which
-/// is the distance from [`SHRINK_FLOOR`]. For since a shrink last changed the word, or since the
-/// beginning, only requests have lowered it below zero. So they have asked for more than 2^59 units
-/// beyond those that were given back meanwhile, or withdrawn. (Units that were on their way before
-/// are for what was owed before.)
+/// is the distance from [`SHRINK_FLOOR`]: no shrink brings the word below that, so requests did. They
+/// have asked for more than 2^59 units beyond those that were given back meanwhile, or withdrawn.
+/// (Units that were on their way before are for what was owed before.)
 const FLOOR: i64 = -(21 << 57);
 /// No shrink brings the word below this: there is room for a debt of [`MAX_PERMITS`], and for waiters
 /// that ask for 2^57 units. What has no room must wait until some of it is paid, or withdrawn.
@@ -196,11 +198,11 @@ impl Balance {
         if old >= i64::from(n) { Ok(()) } else { Err(Snapshot(old)) }
     }
 
-    /// Takes `n` permits if that many are free and nobody waits. `Err` if not: then nothing was
-    /// done.
+    /// Takes `n` permits if that many are free and nobody waits; none of them whenever it is open.
+    /// `Err` if not: then nothing was done.
     ///
     /// ```text
-    /// count -> count - n     if open and count >= n
+    /// count -> count - n     if open, and count >= n or n == 0
     /// ```
     #[inline]
     pub(crate) fn try_take(&self, n: u32) -> Result<(), Snapshot> {
@@ -325,8 +327,8 @@ impl Balance {
         }
     }
 
-    /// One attempt at [`Balance::withdraw`], if nothing is on its way. `false` if something is, or
-    /// the semaphore is closed: then nothing was done.
+    /// Withdraws all `missing` units, as [`Balance::withdraw`] does, or none. `false` if some are on
+    /// their way, or the semaphore is closed: then nothing was done.
     ///
     /// ```text
     /// count -> count + missing     if open and count + missing <= 0

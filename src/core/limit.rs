@@ -25,9 +25,9 @@ const _: () = assert!(MAX_PERMITS as u64 <= LIMIT);
 
 /// What the word said at one instant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Seen(u64);
+pub(crate) struct LimitWord(u64);
 
-impl Seen {
+impl LimitWord {
     pub(crate) const fn limit(self) -> u64 {
         self.0 & LIMIT
     }
@@ -65,26 +65,26 @@ impl Limit {
         self.0.load(Relaxed) & GUARD != 0
     }
 
-    pub(crate) fn load(&self) -> Seen {
+    pub(crate) fn load(&self) -> LimitWord {
         // ORDERING: Acquire. Pairs with `change` and `close`: the caller sees what those threads
         // saw.
-        Seen(self.0.load(Acquire))
+        LimitWord(self.0.load(Acquire))
     }
 
     /// Makes the limit `to` if the word is still as it was `seen`; otherwise says what it is now.
-    pub(crate) fn change(&self, seen: Seen, to: u64) -> Result<(), Seen> {
+    pub(crate) fn change(&self, seen: LimitWord, to: u64) -> Result<(), LimitWord> {
         debug_assert!(to <= LIMIT, "a limit above MAX_PERMITS");
         // ORDERING: AcqRel. Pairs with `load` and every other change: the later of two changes
         // sees what the earlier one saw. Failure: Acquire, as `load`.
         match self.0.compare_exchange(seen.0, seen.0 & !LIMIT | to, AcqRel, Acquire) {
             Ok(_) => Ok(()),
-            Err(now) => Err(Seen(now)),
+            Err(now) => Err(LimitWord(now)),
         }
     }
 
     /// From now on, no change of the limit changes the balance. Says what the limit is.
     pub(crate) fn close(&self) -> u64 {
         // ORDERING: AcqRel, as in `change`.
-        Seen(self.0.fetch_or(CLOSED, AcqRel)).limit()
+        LimitWord(self.0.fetch_or(CLOSED, AcqRel)).limit()
     }
 }

@@ -93,7 +93,8 @@ impl Core {
         }
     }
 
-    /// The rest of a release of `n` permits that found the balance as `seen`.
+    /// The rest of a release of `n` permits that found the balance as `seen`: every hand-off comes
+    /// here. (`request.rs` says why it is `#[cold]` all the same.)
     #[cold]
     fn release_slow(&self, seen: Snapshot, n: usize) {
         let units = seen.owed().min(n as u64);
@@ -198,8 +199,7 @@ impl Core {
         (joined, seen.free() + over)
     }
 
-    /// If the cell that was just finished was the last of its segment: retires that, or sweeps if
-    /// that pays.
+    /// If no cell of the segment is unfinished any more: retires that, or sweeps if that pays.
     #[inline]
     fn complete(&self, completed: Completed) {
         if !matches!(completed, Completed::No) {

@@ -33,7 +33,7 @@ enum Stage {
     QueueFull,
     /// It was refused, as it asks for more than the limit, but has not said so yet.
     Oversized,
-    /// It has returned `Ready`.
+    /// It has returned `Ready`, or was cancelled.
     Over,
 }
 
@@ -325,14 +325,13 @@ impl Request {
         }
     }
 
-    /// Leaves the line.
+    /// Leaves the line: *Leave* in `line/README.md`, which has the same steps. If no unit is missing,
+    /// it releases all permits instead; if the line was closed, those that the waiter had.
     ///
-    /// 1. Read how many units are missing. If none is, release all permits. If the line was closed,
-    ///    release those that the waiter had.
-    /// 2. Withdraw the missing units from the balance, but for those that are on their way already.
-    /// 3. Leave the place, with a RETURN for those that are still to come. Deliver units that came
-    ///    beyond them.
-    /// 4. Release what the waiter had in step 1, and what was on its way and has come.
+    /// 1. Withdraw the missing units from the balance, but for those that are on their way already.
+    /// 2. Change the cell: to RETURN if units are still to come, otherwise to GONE.
+    /// 3. Deliver units that came beyond those on their way.
+    /// 4. Release what the waiter had before, and what was on its way and has come.
     ///
     /// No step waits for another thread; I1 is all that is needed.
     #[cold]
@@ -360,8 +359,8 @@ impl Request {
         }
     }
 
-    /// The last three steps in full: the waiter had some of its units, or some are on their way, or
-    /// the semaphore is closed.
+    /// All four steps: the waiter had some of its units, or some are on their way, or the semaphore
+    /// is closed.
     #[cold]
     #[inline(never)]
     fn leave_slow(core: &Core, place: Place, seen: Seen, had: u32) {
@@ -369,7 +368,7 @@ impl Request {
         Self::vacate(core, place, seen, had, on_its_way);
     }
 
-    /// Steps 3 and 4 in full.
+    /// Steps 2 to 4.
     #[cold]
     #[inline(never)]
     fn vacate(core: &Core, place: Place, seen: Seen, had: u32, on_its_way: u32) {

@@ -10,7 +10,7 @@ use core::hint;
 use super::Core;
 use super::balance::{MAX_PERMITS, Snapshot, signed_sum};
 use super::counts::count;
-use super::limit::Seen;
+use super::limit::LimitWord;
 use crate::line::Line;
 use crate::wakes::{Wakes, waking};
 
@@ -56,7 +56,7 @@ impl Core {
     ///
     /// If the limit is closed, the balance is closed first: the closer may be stopped between the
     /// two, and what it has read of the limit must stay true until then.
-    fn update_limit(&self, next: impl Fn(u64) -> Option<u64>) -> Option<Seen> {
+    fn update_limit(&self, next: impl Fn(u64) -> Option<u64>) -> Option<LimitWord> {
         let mut seen = self.limit.load();
         loop {
             let to = next(seen.limit())?;

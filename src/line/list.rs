@@ -166,8 +166,7 @@ impl List {
         first
     }
 
-    /// If the cell that was just finished was the last of its segment: retires that, or sweeps if
-    /// that pays.
+    /// If no cell of the segment is unfinished any more: retires that, or sweeps if that pays.
     #[inline]
     pub(super) fn complete(&self, completed: Completed) {
         if !matches!(completed, Completed::No) {

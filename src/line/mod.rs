@@ -243,8 +243,7 @@ impl Line {
         vacated
     }
 
-    /// If the cell that was just finished was the last of its segment: retires that, or sweeps if
-    /// that pays.
+    /// If no cell of the segment is unfinished any more: retires that, or sweeps if that pays.
     pub(crate) fn complete(&self, completed: Completed) {
         self.list.complete(completed);
     }

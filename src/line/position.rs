@@ -6,7 +6,7 @@ use core::ptr::{self, NonNull};
 use core::task::Waker;
 
 use super::cell::{Cell, Finish, Registered, Seen, Verdict};
-use super::segment::{CELLS, Completed, FIRST_CELLS, Segment};
+use super::segment::{CELLS, Completed, FIRST_PLACES, Segment};
 use crate::sync::{AtomicPtr, SeqCst};
 
 const INDEX: usize = 0b11_1111;
@@ -72,7 +72,7 @@ impl Position {
     /// Whether the cell of that number in `segment`, which is the tail's or one before it, is
     /// reserved.
     #[inline]
-    pub(super) fn is_past(self, segment: &Segment, cell: usize) -> bool {
+    pub(super) fn has_reserved(self, segment: &Segment, cell: usize) -> bool {
         !ptr::eq(self.segment(), segment) || self.index() > cell
     }
 }
@@ -84,7 +84,7 @@ pub(super) struct Tail(AtomicPtr<Segment>);
 impl Tail {
     /// At the first place of a line, in its `first` segment.
     pub(super) fn new(first: NonNull<Segment>) -> Self {
-        Self(AtomicPtr::new(Position::new(first.as_ptr(), CELLS - FIRST_CELLS).0))
+        Self(AtomicPtr::new(Position::new(first.as_ptr(), CELLS - FIRST_PLACES).0))
     }
 
     #[inline]

@@ -18,7 +18,7 @@ use core::ptr::{self, NonNull};
 
 use super::cell::{Cell, Finish};
 use crate::sync::probe::alive;
-pub(crate) use crate::sync::sizes::{CELLS, FIRST_CELLS};
+pub(crate) use crate::sync::sizes::{CELLS, FIRST_PLACES};
 use crate::sync::{AcqRel, Acquire, AtomicPtr, AtomicU32, Relaxed, Release, SeqCst};
 
 /// In `next`: this segment is being unlinked, and its `next` does not change any more.
@@ -51,15 +51,15 @@ pub(super) const fn behind(first: usize) -> usize {
     (CELLS + 1).saturating_sub(4 * (CELLS - lowest(first)))
 }
 
-/// Whether the cell that was just finished was the last of its segment.
+/// Whether no cell of the segment is unfinished any more, now that one was finished.
 #[derive(Debug)]
 #[must_use]
 pub(crate) enum Completed {
-    /// It was not: others are unfinished.
+    /// Others are unfinished.
     No,
-    /// It was, and the segment is still linked.
+    /// None is, and the segment is still linked.
     Linked,
-    /// It was, and the segment was unlinked before.
+    /// None is, and the segment was unlinked before.
     Unlinked(Retired),
 }
 

@@ -140,7 +140,7 @@ impl<'a> Delivery<'a> {
             self.units += cell.take_units(false).unwrap_or(0);
             return Visit::Stop(Stop::Shut);
         }
-        let reserved = list.tail().is_past(segment, index);
+        let reserved = list.tail().has_reserved(segment, index);
         debug_assert!(reserved || shut, "nobody stands behind a place that nobody has");
         let Some(left) = cell.take_units(reserved) else {
             return Visit::Again;
@@ -161,7 +161,7 @@ fn no_one_published_behind(list: &List, segment: &Segment, index: usize) -> bool
     loop {
         let segment = further.as_ref().map_or(segment, Guard::segment);
         for cell in index..CELLS {
-            if !list.tail().is_past(segment, cell) {
+            if !list.tail().has_reserved(segment, cell) {
                 return true;
             }
             if !segment.cell(cell).tell_to_look() {
@@ -251,7 +251,7 @@ impl Visitor for PickUp<'_> {
             None | Some(0) => Visit::Stop(Stop::Done),
             // If the line has skipped our own place, the head is behind it. There, units may lie in
             // a place that is not reserved yet. They are for its owner to come.
-            Some(_) if !list.tail().is_past(segment, index) => Visit::Stop(Stop::Done),
+            Some(_) if !list.tail().has_reserved(segment, index) => Visit::Stop(Stop::Done),
             Some(_) => match cell.take_units(true) {
                 None => Visit::Again,
                 Some(units) => {
@@ -328,7 +328,7 @@ impl<'a> Closing<'a> {
     /// At a cell where nobody has published: its owner, if it has one, will find it SKIPPED and the
     /// tail shut. The units that lie here are free.
     fn at_open(&mut self, list: &List, segment: &Segment, cell: &Cell, index: usize) -> Visit {
-        let reserved = list.tail().is_past(segment, index);
+        let reserved = list.tail().has_reserved(segment, index);
         let Some(left) = cell.take_units(reserved) else {
             return Visit::Again;
         };

@@ -18,7 +18,7 @@ pub(crate) const CELLS: usize = if !cfg!(test) {
 };
 
 /// Places of the first segment of a line.
-pub(crate) const FIRST_CELLS: usize = if !cfg!(test) {
+pub(crate) const FIRST_PLACES: usize = if !cfg!(test) {
     3
 } else if cfg!(semafair_shuttle) {
     1

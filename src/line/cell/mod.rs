@@ -1,4 +1,4 @@
-//! One place in the line: a state word, and the waker that it guards.
+//! One cell of the line: a state word, and the waker that it guards.
 //!
 //! ```text
 //!          join: PARKED(n - c)          deliver: PARKED(r - d)

@@ -5,12 +5,12 @@ use core::fmt;
 /// What a cell is; the diagram is at the head of `cell/mod.rs`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Tag {
-    /// Nobody has published here. The units are for the owner, when it does.
+    /// Nobody has published here. The units are for the owner, when it does, or for who takes them along.
     Open,
     /// A waiter needs the units, and its waker is in the slot.
     Parked,
-    /// A waiter needs the units, and the slot is empty. It is running, and will check the cell
-    /// again.
+    /// A waiter needs the units, and the words in the slot are no waker. It is running, and will
+    /// check the cell again, or leave.
     Awake,
     /// The waiter left. The units are on their way to it, and go back to the balance.
     Return,

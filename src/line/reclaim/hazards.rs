@@ -1,4 +1,4 @@
-//! Which threads may be looking at a segment, so that it is not freed.
+//! The head of the list, and which threads may be looking at a segment, so that it is not freed.
 //!
 //! A thread writes into a *hazard slot* which segment it looks at. A thread that retires a segment
 //! reads all slots. If it finds the segment in one, it hands the segment over to that slot, and the
@@ -18,7 +18,7 @@ use core::ptr::{self, NonNull};
 
 use super::pool::{allocate, free};
 use crate::line::position::Tail;
-use crate::line::segment::{CELLS, FIRST_CELLS, Retired, Segment, behind};
+use crate::line::segment::{CELLS, FIRST_PLACES, Retired, Segment, behind};
 use crate::sync::probe;
 use crate::sync::sizes::{FIRST_HAZARDS, MORE_HAZARDS};
 use crate::sync::{AcqRel, AtomicPtr, Relaxed, Release, SeqCst, const_fn, dekker, seeded};
@@ -373,7 +373,7 @@ pub(in crate::line) struct Head(AtomicPtr<Segment>);
 impl Head {
     /// A line of one segment, and its tail.
     pub(in crate::line) fn new() -> (Self, Tail) {
-        let first = allocate(CELLS - FIRST_CELLS);
+        let first = allocate(CELLS - FIRST_PLACES);
         (Self(AtomicPtr::new(first.as_ptr())), Tail::new(first))
     }
 

@@ -10,7 +10,7 @@ use core::ptr::NonNull;
 
 use crate::line::cell::Cell;
 use crate::line::position::ALIGN;
-use crate::line::segment::{CELLS, FIRST_CELLS, Segment, behind, lowest};
+use crate::line::segment::{CELLS, FIRST_PLACES, Segment, behind, lowest};
 #[cfg(test)]
 use crate::sync::probe::memory;
 
@@ -53,7 +53,7 @@ const _: () = {
         }
         first == 0 || fits(behind(first))
     }
-    assert!(fits(0) && fits(CELLS - FIRST_CELLS));
+    assert!(fits(0) && fits(CELLS - FIRST_PLACES));
 };
 
 /// Makes a segment whose first place is number `first`. The caller must see that it is [`free`]d.
