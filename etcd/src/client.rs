@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::iter;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +29,9 @@ const LARGEST: usize = 256 << 20;
 /// How many calls in turn are under way at a time: as many as the most tasks of the benchmark have.
 const AT_A_TIME: usize = 64;
 
+/// The longest wait between two attempts, with its jitter.
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+
 /// Why a call has no result.
 #[derive(Debug)]
 pub(crate) enum Failure {
@@ -35,8 +39,6 @@ pub(crate) enum Failure {
     Unanswered(String),
     /// The lease does not exist, or no more.
     NoLease,
-    /// The watch was to start at a revision whose events were thrown away.
-    Compacted,
     Refused(Arc<etcd_client::Error>),
 }
 
@@ -65,7 +67,6 @@ impl From<etcd_client::Error> for Failure {
         };
         match status.code() {
             Code::NotFound if status.message().contains("lease not found") => Self::NoLease,
-            Code::OutOfRange if status.message().contains("compacted") => Self::Compacted,
             // The next attempt has another token.
             _ if is_of_old_token(&error) => Self::Unanswered(status.message().to_owned()),
             // Too many at a time is that code, and so is a full database, which stays full.
@@ -90,7 +91,6 @@ impl From<Failure> for Error {
         match failure {
             Failure::Unanswered(text) => Self::Unavailable(text),
             Failure::NoLease => Self::Lost,
-            Failure::Compacted => Self::Unavailable("the revision was compacted".to_owned()),
             Failure::Refused(error) => Self::Refused(error),
         }
     }
@@ -200,6 +200,18 @@ impl Client {
     where
         C: Future<Output = Result<T, etcd_client::Error>>,
     {
+        self.call_within(self.timeout, rpc).await
+    }
+
+    /// The same with a time of its own.
+    pub(crate) async fn call_within<T, C>(
+        &self,
+        timeout: Duration,
+        rpc: impl FnOnce(etcd_client::Client) -> C,
+    ) -> Result<T, Failure>
+    where
+        C: Future<Output = Result<T, etcd_client::Error>>,
+    {
         let at = *self.current.borrow();
         let node = &self.nodes[at];
         let attempt = async {
@@ -211,12 +223,11 @@ impl Client {
             }
             result
         };
-        let result = match time::timeout(self.timeout, attempt).await {
+        let result = match time::timeout(timeout, attempt).await {
             Ok(result) => result.map_err(Failure::from),
-            Err(_) => Err(Failure::Unanswered(format!(
-                "{} took longer than {:?}",
-                node.endpoint, self.timeout
-            ))),
+            Err(_) => {
+                Err(Failure::Unanswered(format!("{} took longer than {timeout:?}", node.endpoint)))
+            }
         };
         if let Err(Failure::Unanswered(_)) = result {
             self.leave_node(at);
@@ -232,7 +243,7 @@ impl Client {
     where
         C: Future<Output = Result<T, etcd_client::Error>>,
     {
-        self.repeat(None, rpc).await
+        self.repeat(None, iter::repeat(self.timeout), rpc).await
     }
 
     /// The same, where many tasks may call at a time: each attempt is in turn.
@@ -244,10 +255,11 @@ impl Client {
     where
         C: Future<Output = Result<T, etcd_client::Error>>,
     {
-        self.repeat(Some(turns), rpc).await
+        self.repeat(Some(turns), iter::repeat(self.timeout), rpc).await
     }
 
-    async fn repeat<T, C>(
+    /// The same for the answer of a whole line.
+    pub(crate) async fn insist_on_all<T, C>(
         &self,
         turns: Option<&Turns>,
         rpc: impl Fn(etcd_client::Client) -> C,
@@ -255,19 +267,41 @@ impl Client {
     where
         C: Future<Output = Result<T, etcd_client::Error>>,
     {
-        let mut pauses = pauses();
-        loop {
+        self.repeat(turns, self.longer_and_longer(), rpc).await
+    }
+
+    /// How long the attempts at a large answer may take: each has twice the time of the one before, as nobody knows how
+    /// large it is.
+    pub(crate) fn longer_and_longer(&self) -> impl Iterator<Item = Duration> + use<> {
+        let most = self.timeout * 64;
+        iter::successors(Some(self.timeout), move |&timeout| Some((timeout * 2).min(most)))
+    }
+
+    async fn repeat<T, C>(
+        &self,
+        turns: Option<&Turns>,
+        timeouts: impl Iterator<Item = Duration>,
+        rpc: impl Fn(etcd_client::Client) -> C,
+    ) -> Result<T, Failure>
+    where
+        C: Future<Output = Result<T, etcd_client::Error>>,
+    {
+        let mut pauses = Pauses::new();
+        let mut unanswered = String::new();
+        for timeout in timeouts {
             let turn = match turns {
                 Some(turns) => Some(turns.next().await),
                 None => None,
             };
-            let result = self.call(&rpc).await;
+            let result = self.call_within(timeout, &rpc).await;
             drop(turn);
             match result {
-                Err(Failure::Unanswered(_)) => time::sleep(pauses.next().unwrap_or(LONGEST)).await,
+                Err(Failure::Unanswered(text)) => unanswered = text,
                 result => return result,
             }
+            pauses.pause().await;
         }
+        Err(Failure::Unanswered(unanswered))
     }
 
     /// Repeats a call that changes nothing when repeated, for so long.
@@ -286,16 +320,23 @@ impl Client {
     }
 }
 
-const LONGEST: Duration = Duration::from_millis(500);
+/// Waits between attempts: a little longer each time, and not as long as others do.
+#[derive(Debug)]
+pub(crate) struct Pauses(backon::ExponentialBackoff);
 
-/// How long to wait between attempts: a little longer each time, and not as long as others.
-pub(crate) fn pauses() -> impl Iterator<Item = Duration> {
-    let pauses = backon::ExponentialBuilder::new()
-        .with_min_delay(Duration::from_millis(10))
-        .with_max_delay(LONGEST / 2)
-        .without_max_times()
-        .with_jitter();
-    pauses.build()
+impl Pauses {
+    pub(crate) fn new() -> Self {
+        let pauses = backon::ExponentialBuilder::new()
+            .with_min_delay(Duration::from_millis(10))
+            .with_max_delay(LONGEST_PAUSE / 2)
+            .without_max_times()
+            .with_jitter();
+        Self(pauses.build())
+    }
+
+    pub(crate) async fn pause(&mut self) {
+        time::sleep(self.0.next().unwrap_or(LONGEST_PAUSE)).await;
+    }
 }
 
 /// For requests about a whole line, whose answers may be large.
@@ -306,4 +347,24 @@ pub(crate) fn kv(client: &etcd_client::Client) -> etcd_client::KvClient {
 /// The same, for its changes.
 pub(crate) fn watcher(client: &etcd_client::Client) -> etcd_client::WatchClient {
     client.watch_client().max_decoding_message_size(LARGEST)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::client::*;
+
+    /// By tokio's time, which goes on in this test whenever all wait.
+    #[tokio::test(start_paused = true)]
+    async fn a_large_answer_gets_the_time_that_it_takes() {
+        let second = Duration::from_secs(1);
+        let nodes = vec!["http://127.0.0.1:1".to_owned()];
+        let client = Client::new(nodes, ConnectOptions::new(), second);
+        let answer = |_| async {
+            time::sleep(second * 30).await;
+            Ok("all of it")
+        };
+        assert_eq!(client.insist_on_all(None, answer).await.unwrap(), "all of it");
+        let other = client.insist_for(second * 1000, answer).await;
+        assert!(matches!(other, Err(Failure::Unanswered(_))), "{other:?}");
+    }
 }

@@ -60,7 +60,8 @@ pub enum Error {
     /// its place in the line.
     #[error("the lease of the session is lost, and its permits and places with it")]
     Lost,
-    /// The session was closed.
+    /// The session was closed; or it ended by itself, as etcd refused a new lease, or its runtime was shut down.
+    /// [`Session::close`](crate::Session::close) says why.
     #[error("the session is closed")]
     Closed,
     /// etcd gave no answer in the time that the call has. Whether the request was carried out is not known.

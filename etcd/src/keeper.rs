@@ -7,7 +7,7 @@ use etcd_client::{Client, Error};
 use tokio::task::JoinSet;
 use tokio::time;
 
-use crate::client::{self, Failure, pauses};
+use crate::client::{self, Failure, Pauses};
 use crate::clock;
 use crate::keys::SessionId;
 use crate::lease::Lease;
@@ -106,16 +106,16 @@ async fn renew_for_ever(shared: &Arc<Shared>, ttl: Duration, revokes: &mut Revok
 
 /// Renews a lease until etcd does not know it any more.
 async fn renew(shared: &Shared, lease: &Lease) {
-    let mut retry = pauses();
+    let mut pauses = Pauses::new();
     loop {
         match try_renew(&shared.client, lease).await {
             Ok(()) => {
-                retry = pauses();
+                pauses = Pauses::new();
                 time::sleep(lease.lifetime() / 3).await;
             }
             Err(Failure::NoLease) => return,
             // The clock decides how often that may happen.
-            Err(_) => time::sleep(retry.next().unwrap_or_default()).await,
+            Err(_) => pauses.pause().await,
         }
     }
 }

@@ -20,6 +20,13 @@
 //! works with 3.4 too: the tests run on the one that Debian has. When etcd changes its leader, leases start their time anew:
 //! so permits of a crashed process may come back later than its lease says, not earlier.
 //!
+//! # A backup
+//!
+//! etcd that was restored from a backup has lost what it did since, and its revisions go back, and with them the fences. A
+//! session notices as soon as it hears from etcd: all its permits and places are lost. To let a guarded resource go on with the
+//! fences that it has seen, restore with `--bump-revision` and `--mark-compacted`
+//! ([etcd#16028](https://github.com/etcd-io/etcd/issues/16028)).
+//!
 //! # How it works
 //!
 //! ```text

@@ -87,8 +87,8 @@ impl Mirror {
 
     /// Takes in what happened at a revision, and returns the places that are granted by it, in order.
     ///
-    /// Changes are taken in one by one, as etcd ordered them. So all processes grant the same places, however the
-    /// changes reach them.
+    /// Changes are taken in one by one, as etcd ordered them. So all processes that see them grant the same places,
+    /// however the changes reach them.
     pub(crate) fn apply(&mut self, revision: i64, change: Change) -> Vec<PlaceId> {
         // A watch that was started anew may repeat what is known.
         if revision < self.revision {
@@ -107,12 +107,20 @@ impl Mirror {
     }
 
     /// Takes over the state at a revision, in place of the changes that led to it; returns what `apply` does.
+    ///
+    /// What a process granted stays granted, but what others granted meanwhile it cannot know: if the limit was higher for
+    /// a while, places may be out that wait in this mirror. It grants nothing before these are gone.
+    ///
+    /// An earlier revision is that of a store which was restored from a backup. There, nothing was granted that is known here.
     pub(crate) fn reset(
         &mut self,
         revision: i64,
         limit: Option<u32>,
         places: impl IntoIterator<Item = (PlaceId, i64, u32)>,
     ) -> Vec<PlaceId> {
+        if revision < self.revision {
+            self.granted_to = None;
+        }
         self.revision = revision;
         self.limit = limit;
         self.line.clear();

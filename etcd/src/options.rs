@@ -48,7 +48,7 @@ impl Options {
     /// How long the lease of the session lives without a renewal: in whole seconds, at most a day. 10 seconds by
     /// default.
     ///
-    /// When a process crashes, its permits come back after this time; and while etcd cannot be reached, a permit
+    /// When a process crashes, its permits come back after this time, or later if etcd changes its leader meanwhile; and while etcd cannot be reached, a permit
     /// is good for nine tenths of it. etcd raises it to one and a half times its election timeout, which is 2 seconds
     /// unless that was configured. An attempt at a request may take a fifth of it, at most 2 seconds.
     pub fn ttl(mut self, ttl: Duration) -> Self {
@@ -64,8 +64,9 @@ impl Options {
         self
     }
 
-    /// How long `connect`, `open`, `open_existing`, `set_limit`, `remove` and `close` go on trying while etcd gives
-    /// no answer; 10 seconds by default. How long to wait for a permit is up to whoever waits.
+    /// How long `connect`, `open`, `open_existing`, `try_acquire`, `set_limit`, `remove` and `close` go on trying while etcd
+    /// gives no answer; 10 seconds by default. It should be several times what an attempt may take (see
+    /// [`ttl`](Self::ttl)), so that another node can be asked. How long to wait for a permit is up to whoever waits.
     pub fn patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
         self

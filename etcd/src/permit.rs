@@ -45,8 +45,8 @@ impl Permit {
         self.place.weight()
     }
 
-    /// A number that is larger than that of every permit which was granted before, in the whole cluster: the revision
-    /// of etcd at which the request took its place.
+    /// A number that is larger than that of every permit of the same semaphore which was granted before, in the whole
+    /// fleet: the revision of etcd at which the request took its place.
     ///
     /// Send it along with each step. A resource that only one may use at a time refuses a step with a number below
     /// the largest that it has seen: so a holder whose lease was lost can do no harm after its successor has begun.
@@ -54,6 +54,8 @@ impl Permit {
     /// That rule needs one holder at a time, and so a limit of one; or a limit of several with one resource for each,
     /// such as numbered slots, each of which remembers its largest number. Where several hold permits for the same
     /// resource, a smaller number is no sign of a lost lease: [`verify`](Permit::verify) asks etcd instead.
+    ///
+    /// If etcd is restored from a backup, the numbers begin anew at that of the backup; see the docs of the crate.
     #[must_use]
     pub fn fence(&self) -> i64 {
         self.place.created()
@@ -109,7 +111,7 @@ impl Permit {
         self.place.verify().await
     }
 
-    /// Releases the permits, and waits until etcd has confirmed it.
+    /// Releases the permits, and waits until etcd has confirmed it. If that is `Ok`, they were not lost until then.
     ///
     /// # Cancel safety
     ///
@@ -117,8 +119,8 @@ impl Permit {
     ///
     /// # Errors
     ///
-    /// - `Lost`, `Closed`: the lease was lost before etcd had confirmed it, so others may have had the permits
-    ///   already.
+    /// - `Lost`, `Closed`: the lease was lost before etcd had confirmed it, or the permits were gone already. So others
+    ///   may have had them.
     /// - `Refused`: etcd does not let this user write. The permits come back when the lease ends.
     pub async fn release(self) -> Result<(), Error> {
         self.place.give_up().await

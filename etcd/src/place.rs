@@ -1,12 +1,12 @@
 //! A request of this process: from before it has a place in the line, to when that is deleted.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use tokio::sync::oneshot;
-use tokio::time;
 use tokio_util::sync::CancellationToken;
 
-use crate::client::{Failure, pauses};
+use crate::client::{Failure, Pauses};
 use crate::error::Error;
 use crate::keys::PlaceId;
 use crate::lease::Lease;
@@ -98,7 +98,7 @@ impl Place {
     /// Asks for the place until there is an answer, and returns its creation revision. A request that is repeated
     /// finds the place that the one before it made.
     async fn join(&mut self) -> Result<i64, Error> {
-        let mut pauses = pauses();
+        let mut pauses = Pauses::new();
         let mut was_unanswered = false;
         loop {
             let turn = self.shared.asking.next().await;
@@ -113,7 +113,7 @@ impl Place {
                 Err(Failure::Unanswered(_)) => {
                     was_unanswered = true;
                     self.is_unanswered = true;
-                    time::sleep(pauses.next().unwrap_or_default()).await;
+                    pauses.pause().await;
                 }
                 Err(Failure::NoLease) => {
                     self.lease.end();
@@ -174,16 +174,22 @@ impl Place {
     pub(crate) async fn give_up(mut self) -> Result<(), Error> {
         // What it deletes itself is not lost.
         self.queue.forget(self.id);
-        let keys = [self.queue.keys().place(self.id)];
-        let call = |client| requests::delete(client, &keys);
+        let key = self.queue.keys().place(self.id);
+        let attempts = AtomicU32::new(0);
+        let call = |client| {
+            // ORDERING: Relaxed. One task counts.
+            attempts.fetch_add(1, Ordering::Relaxed);
+            requests::delete(client, &key)
+        };
         let deleted = tokio::select! {
             biased;
             () = self.lost() => return Err(self.shared.loss()),
             deleted = self.shared.client.insist_in_turn(&self.shared.asked, call) => deleted,
         };
-        deleted?;
+        let deleted = deleted?;
         self.may_exist = false;
-        Ok(())
+        // An attempt whose answer was lost may have deleted it.
+        if deleted == 0 && attempts.into_inner() == 1 { Err(self.shared.loss()) } else { Ok(()) }
     }
 }
 

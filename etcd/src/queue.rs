@@ -276,12 +276,18 @@ impl Queue {
         orphans
     }
 
-    /// Takes over a later state, without the changes that led to it. Returns orphans, as `apply` does.
+    /// Takes over another state, without the changes that led to it: a later one, or if etcd has gone back, an earlier.
+    /// Returns orphans, as `apply` does.
     pub(crate) fn reset(&self, snapshot: Snapshot, session: Option<SessionId>) -> Vec<PlaceId> {
         let mut owed = Owed::default();
         let mut guard = self.state();
         let state = &mut *guard;
         state.unread = None;
+        if snapshot.revision < state.mirror.revision() {
+            // Whoever was in front when a place was granted may be there again.
+            let had_places = state.own.values_mut().filter(|own| own.created.is_some());
+            had_places.for_each(|own| own.lose(&mut owed));
+        }
         let there: Vec<_> = snapshot.places.iter().map(|&(id, ..)| id).collect();
         let granted = state.mirror.reset(snapshot.revision, snapshot.limit, snapshot.places);
         state.grant(&granted, &mut owed);

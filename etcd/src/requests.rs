@@ -150,14 +150,13 @@ pub(crate) async fn is_there(
     Ok(answer.kvs().first().is_some_and(|pair| pair.create_revision() == created))
 }
 
-/// Deletes keys that nobody needs any more.
-pub(crate) async fn delete(mut client: Client, keys: &[String]) -> Result<(), Error> {
-    if let [key] = keys {
-        // The usual case, and for etcd less than a transaction.
-        client.delete(key.as_str(), None).await?;
-        return Ok(());
-    }
+/// Deletes a place that nobody needs any more, and returns how many keys that were: one, or none if it was gone.
+pub(crate) async fn delete(mut client: Client, key: &str) -> Result<i64, Error> {
+    Ok(client.delete(key, None).await?.deleted())
+}
+
+/// Deletes several at once.
+pub(crate) async fn delete_all(mut client: Client, keys: &[String]) -> Result<(), Error> {
     let ops: Vec<_> = keys.iter().map(|key| TxnOp::delete(key.as_str(), None)).collect();
-    client.txn(Txn::new().and_then(ops)).await?;
-    Ok(())
+    client.txn(Txn::new().and_then(ops)).await.map(drop)
 }

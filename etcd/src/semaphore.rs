@@ -3,10 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use tokio::time;
-
 use crate::client::Failure;
 use crate::error::Error;
+use crate::keys::Keys;
 use crate::permit::Permit;
 use crate::place::Place;
 use crate::queue::Queue;
@@ -75,6 +74,10 @@ impl DistributedSemaphore {
     ///
     /// A name has 1 to 128 bytes: letters and digits of ASCII and `-_.:@`.
     ///
+    /// # Cancel safety
+    ///
+    /// When the future is dropped, the semaphore may or may not have been created.
+    ///
     /// # Errors
     ///
     /// - `InvalidName`, `ZeroLimit`: nothing was sent.
@@ -88,19 +91,23 @@ impl DistributedSemaphore {
             return Err(Error::ZeroLimit);
         }
         let shared = session.shared();
-        if shared.closing.is_cancelled() {
-            return Err(Error::Closed);
-        }
-        let call = |client| requests::create(client, &keys, permits);
-        let found = shared.client.insist_for(shared.patience, call).await?;
-        if found != permits {
-            let name = name.to_owned();
-            return Err(Error::OtherLimit { name, expected: permits, found });
-        }
-        Self::open_existing(session, name).await
+        let open = async {
+            let call = |client| requests::create(client, &keys, permits);
+            let found = shared.client.insist(call).await?;
+            if found != permits {
+                let name = name.to_owned();
+                return Err(Error::OtherLimit { name, expected: permits, found });
+            }
+            Self::find(session, &keys).await
+        };
+        shared.patiently(open).await
     }
 
     /// Opens a semaphore that exists, whatever its limit.
+    ///
+    /// # Cancel safety
+    ///
+    /// It changes nothing in etcd, and may be dropped and called again.
     ///
     /// # Errors
     ///
@@ -110,18 +117,18 @@ impl DistributedSemaphore {
     /// - `Closed`: the session was closed.
     pub async fn open_existing(session: &Session, name: &str) -> Result<Self, Error> {
         let keys = session.keys(name)?;
-        let shared = session.shared();
-        if shared.closing.is_cancelled() {
-            return Err(Error::Closed);
-        }
-        let call = |client| requests::limit(client, &keys);
-        let Some(limit) = shared.client.insist_for(shared.patience, call).await? else {
-            return Err(Error::NotFound { name: name.to_owned() });
+        session.shared().patiently(Self::find(session, &keys)).await
+    }
+
+    /// One that exists, as it is now or later.
+    async fn find(session: &Session, keys: &Keys) -> Result<Self, Error> {
+        let call = |client| requests::limit(client, keys);
+        let Some(limit) = session.shared().client.insist(call).await? else {
+            return Err(Error::NotFound { name: keys.name().to_owned() });
         };
-        let queue = session.queue(keys).await?;
-        let semaphore = Self { queue, session: session.clone() };
-        semaphore.catch_up(limit.revision).await?;
-        Ok(semaphore)
+        let queue = session.queue(keys.clone()).await?;
+        queue.reach(limit.revision).await;
+        Ok(Self { queue, session: session.clone() })
     }
 
     /// The name.
@@ -141,7 +148,7 @@ impl DistributedSemaphore {
 
     /// Waits for permits, all at once.
     ///
-    /// Any number of tasks may call it at the same time: a session sends 64 requests at a time, and the others after them.
+    /// Any number of tasks may call it at the same time: a session asks for 64 places at a time, and for the others after them.
     /// While the session has no lease, it waits for one. Then it takes a place at the end of the line; while etcd gives
     /// no answer it goes on asking for it, until the lease is lost. To wait costs etcd nothing.
     ///
@@ -153,7 +160,8 @@ impl DistributedSemaphore {
     ///
     /// - `ZeroPermits`: at once.
     /// - `OverLimit`: at once, by the limit as far as this process has seen it; or when it falls below what is waited for.
-    /// - `Lost`: the lease was lost, and the place with it. Acquire again to wait at the end of the line.
+    /// - `Lost`: the lease was lost, and the place with it. Acquire again to wait at the end of the line. (If the request had not
+    ///   been sent yet, it is sent under the next lease instead.)
     /// - `Closed`: the session was closed.
     /// - `NotFound`: the semaphore was removed.
     /// - `Refused`: etcd does not let this user write, or its database is full; or it lets the user read the line no more,
@@ -173,7 +181,8 @@ impl DistributedSemaphore {
 
     /// Takes permits if they are free and nobody waits. It waits for etcd's answer, but for no other request.
     ///
-    /// Another try that comes to nothing is in the line for a moment, and counts as one that waits.
+    /// Another try that comes to nothing is in the line for a moment, and counts as one that waits. It takes no longer than
+    /// the session's [`patience`](crate::Options::patience).
     ///
     /// # Cancel safety
     ///
@@ -181,23 +190,24 @@ impl DistributedSemaphore {
     ///
     /// # Errors
     ///
-    /// `NoPermits`, those of `acquire_many`, and `Unavailable`: etcd did not answer.
+    /// `NoPermits`, those of `acquire_many`, and `Unavailable`: etcd did not answer, or the session has no lease.
     pub async fn try_acquire_many(&self, permits: u32) -> Result<Permit, Error> {
         self.queue.admit(permits)?;
-        // A request that comes to nothing is two events for each process. So look first; and do not trust what
-        // may be old.
-        if !self.queue.has_room(permits) {
-            let call = |client| requests::snapshot(client, self.queue.keys());
-            let shared = self.session.shared();
-            let now = self
-                .patiently(async { Ok(shared.client.insist_in_turn(&shared.asked, call).await?) })
-                .await?;
-            let is_short = |limit| now.demand() + u64::from(permits) > u64::from(limit);
-            if now.limit.is_some_and(is_short) {
-                return Err(Error::NoPermits);
+        let shared = self.session.shared();
+        let take = async {
+            // A request that comes to nothing is two events for each process. So look first; and do not trust what
+            // may be old.
+            if !self.queue.has_room(permits) {
+                let call = |client| requests::snapshot(client, self.queue.keys());
+                let now = shared.client.insist_on_all(Some(&shared.asked), call).await?;
+                let is_short = |limit| now.demand() + u64::from(permits) > u64::from(limit);
+                if now.limit.is_some_and(is_short) {
+                    return Err(Error::NoPermits);
+                }
             }
-        }
-        self.take(permits, false).await
+            self.take(permits, false).await
+        };
+        shared.patiently(take).await
     }
 
     async fn take(&self, permits: u32, waits: bool) -> Result<Permit, Error> {
@@ -218,7 +228,8 @@ impl DistributedSemaphore {
     ///
     /// - `ZeroLimit`: nothing was sent.
     /// - `NotFound`: the semaphore was removed.
-    /// - `Unavailable`, `Refused`: etcd did not answer, or refused. It may have been set.
+    /// - `Unavailable`, `Refused`: etcd did not answer, or refused; or this user may not watch the line, so that this process
+    ///   has not seen the change. It may have been set.
     /// - `Closed`: the session was closed.
     pub async fn set_limit(&self, permits: u32) -> Result<(), Error> {
         if permits == 0 {
@@ -226,27 +237,28 @@ impl DistributedSemaphore {
         }
         let shared = self.session.shared();
         let set = async {
-            loop {
+            let revision = loop {
                 let call = |client| requests::limit(client, self.queue.keys());
                 let Some(found) = shared.client.insist(call).await? else {
                     return Err(self.queue.not_found());
                 };
                 if found.permits == permits {
-                    return Ok(found.revision);
+                    break found.revision;
                 }
                 // Two who set it at a time, or a lost answer: look again what came of it.
                 let call = |client| {
                     requests::change_limit(client, self.queue.keys(), found.revision, permits)
                 };
                 match shared.client.call(call).await {
-                    Ok(Some(revision)) => return Ok(revision),
+                    Ok(Some(revision)) => break revision,
                     Ok(None) | Err(Failure::Unanswered(_)) => {}
                     Err(failure) => return Err(failure.into()),
                 }
-            }
+            };
+            self.queue.reach(revision).await;
+            Ok(())
         };
-        let revision = self.patiently(set).await?;
-        self.catch_up(revision).await
+        shared.patiently(set).await
     }
 
     /// Removes the semaphore from etcd, if nobody in the fleet holds permits of it or waits for some.
@@ -254,6 +266,10 @@ impl DistributedSemaphore {
     /// Until then its limit stays there, whether or not a process uses it. Whoever has it open gets
     /// [`Error::NotFound`] from now on, until it is created again. A call of [`open`](Self::open) that had no answer may do that
     /// late: etcd may still get its request.
+    ///
+    /// # Cancel safety
+    ///
+    /// When the future is dropped, the semaphore may or may not have been removed.
     ///
     /// # Errors
     ///
@@ -281,12 +297,13 @@ impl DistributedSemaphore {
                 }
             }
         };
-        self.patiently(remove).await
+        self.session.shared().patiently(remove).await
     }
 
     /// How many permits nobody in the fleet holds, as far as this process has seen. Asks nobody.
     ///
-    /// They may not be enough for whoever waits first.
+    /// They may not be enough for whoever waits first. And there may be fewer: see [`status`](Self::status) for holders
+    /// that it does not count.
     #[must_use]
     pub fn available(&self) -> u32 {
         self.queue.available()
@@ -300,31 +317,11 @@ impl DistributedSemaphore {
 
     /// Who holds permits and who waits, in the whole fleet, as far as this process has seen. Asks nobody.
     ///
-    /// All processes see the same, one sooner than another. There is one exception: after the limit was lowered, a
-    /// process that did not watch at the time shows holders that are over the limit as waiters.
+    /// All processes see the same, one sooner than another. There is one exception. A process may miss a change of the limit:
+    /// it opened the semaphore later, or was cut off for so long that etcd has thrown the events away. Then it shows who was
+    /// granted by a limit that was higher as a waiter, until enough permits have come back. It is granted no permit too many by that.
     #[must_use]
     pub fn status(&self) -> Status {
         self.queue.status()
-    }
-
-    /// Waits until this process has seen what etcd did up to that revision.
-    async fn catch_up(&self, revision: i64) -> Result<(), Error> {
-        self.patiently(async {
-            self.queue.reach(revision).await;
-            Ok(())
-        })
-        .await
-    }
-
-    async fn patiently<T>(&self, call: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-        let shared = self.session.shared();
-        tokio::select! {
-            biased;
-            () = shared.closing.cancelled() => Err(Error::Closed),
-            result = time::timeout(shared.patience, call) => match result {
-                Ok(result) => result,
-                Err(_) => Err(Error::Unavailable(format!("not for {:?}", shared.patience))),
-            },
-        }
     }
 }

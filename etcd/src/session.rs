@@ -147,7 +147,7 @@ impl Session {
         Keys::new(&self.inner.namespace, name)
     }
 
-    /// The line of a semaphore: the one that this session has, or another.
+    /// The line of a semaphore: the one that this session has, or another. It goes on asking until etcd answers.
     pub(crate) async fn queue(&self, keys: Keys) -> Result<Arc<Queue>, Error> {
         let find = |queues: &HashMap<String, Weak<Queue>>| queues.get(keys.name())?.upgrade();
         if let Some(queue) = find(&self.queues()) {
@@ -155,7 +155,7 @@ impl Session {
         }
         let (shared, name) = (self.shared(), keys.name().to_owned());
         let call = |client| requests::snapshot(client, &keys);
-        let snapshot = shared.client.insist_for(shared.patience, call).await?;
+        let snapshot = shared.client.insist_on_all(None, call).await?;
         let mut queues = self.queues();
         // Somebody else may have been faster.
         if let Some(queue) = find(&queues) {

@@ -5,6 +5,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
+use tokio::time;
 use tokio_util::sync::CancellationToken;
 
 use crate::client::{Client, Turns};
@@ -81,6 +82,25 @@ impl Shared {
         }
     }
 
+    /// Runs a call as long as the patience lasts, and the session.
+    ///
+    /// # Errors
+    ///
+    /// `Closed`, `Unavailable`, and those of the call
+    pub(crate) async fn patiently<T>(
+        &self,
+        call: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        tokio::select! {
+            biased;
+            () = self.closing.cancelled() => Err(Error::Closed),
+            result = time::timeout(self.patience, call) => match result {
+                Ok(result) => result,
+                Err(_) => Err(Error::Unavailable(format!("not for {:?}", self.patience))),
+            },
+        }
+    }
+
     /// Why a lease is gone.
     pub(crate) fn loss(&self) -> Error {
         if self.closing.is_cancelled() { Error::Closed } else { Error::Lost }
@@ -100,7 +120,7 @@ impl Shared {
 
     /// Deletes a key in the background. May be called from any thread.
     pub(crate) fn sweep(&self, key: String) {
-        // Once the session is over, the lease is revoked, and takes all keys along.
+        // Once the session is over, the lease ends, and takes all keys along.
         let _over = self.sweep.send(key);
     }
 }

@@ -11,9 +11,10 @@ pub struct Status {
     pub revision: i64,
     /// How many permits there are. `None`: the semaphore was removed.
     pub limit: Option<u32>,
-    /// How many permits nobody holds. They may not be enough for the first waiter.
+    /// How many permits nobody holds, as [`available`](crate::DistributedSemaphore::available) counts them.
     pub available: u32,
-    /// Who holds permits, in the order of their grants.
+    /// Who holds permits, in the order of their grants. [`status`](crate::DistributedSemaphore::status) says when it may
+    /// miss one.
     pub holders: Vec<Request>,
     /// Who waits for permits, in the order in which they will be granted.
     pub waiters: Vec<Request>,

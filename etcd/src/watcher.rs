@@ -1,17 +1,18 @@
 //! The task that brings the events of all lines which this process uses, through one stream.
 //!
 //! The field's client does not bring a broken stream back. Each line knows up to which revision it has seen events;
-//! so a new stream starts at the next. If those events were thrown away by a compaction, the whole line is read.
+//! so a new stream starts at the next. If those events were thrown away by a compaction, the whole line is read. So it is if
+//! etcd has gone back, since its data was restored from a backup: what it does next has revisions that were seen before.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use etcd_client::{Event, EventType, WatchOptions, WatchResponse, WatchStream};
+use etcd_client::{Event, EventType, ResponseHeader, WatchOptions, WatchResponse, WatchStream};
 use tokio::sync::mpsc;
 use tokio::time::{self, Instant};
 
-use crate::client::{Failure, pauses, watcher};
+use crate::client::{Failure, Pauses, watcher};
 use crate::keys::{Keys, Kind, SessionId, number};
 use crate::mirror::Change;
 use crate::queue::Queue;
@@ -31,8 +32,10 @@ pub(crate) async fn watch(shared: Arc<Shared>, inbox: mpsc::UnboundedReceiver<Fo
 struct Line {
     queue: Weak<Queue>,
     /// Whether it has to be read as a whole, since etcd has ended its watch: events may be missing; or the token of the
-    /// user is not valid any more, which a watch does not get anew, and a read does.
+    /// user is not valid any more, which a watch does not get anew, and a read does. Or since etcd has gone back.
     has_gap: bool,
+    /// How often that had no answer in time.
+    unanswered: usize,
 }
 
 struct Watcher {
@@ -47,7 +50,7 @@ struct Watcher {
 
 impl Watcher {
     async fn run(&mut self) {
-        let mut retry = pauses();
+        let mut pauses = Pauses::new();
         loop {
             while self.lines.is_empty() {
                 let Some(follow) = self.inbox.recv().await else { return };
@@ -61,22 +64,27 @@ impl Watcher {
                     self.shared.client.leave_node(node);
                 }
                 if started.elapsed() > Duration::from_secs(1) {
-                    retry = pauses();
+                    pauses = Pauses::new();
                 }
-                time::sleep(retry.next().unwrap_or_default()).await;
+                pauses.pause().await;
             }
         }
+    }
+
+    /// Lets go of what was kept for the sake of an earlier lease.
+    fn keep_for(&mut self, session: Option<SessionId>) {
+        self.kept.retain(|(_, of)| Some(*of) == session);
     }
 
     /// Adds a line, and returns what its watch is called if it is to be watched from now on.
     fn follow(&mut self, follow: Follow) -> Option<i64> {
         let session = self.shared.id();
-        self.kept.retain(|(_, of)| Some(*of) == session);
+        self.keep_for(session);
         match follow {
             Follow::WhileUsed(queue) => {
                 let id = self.next;
                 self.next += 1;
-                self.lines.insert(id, Line { queue, has_gap: false });
+                self.lines.insert(id, Line { queue, has_gap: false, unanswered: 0 });
                 Some(id)
             }
             Follow::WhileLeased(queue, of) => {
@@ -100,6 +108,7 @@ impl Watcher {
         while let Ok(follow) = self.inbox.try_recv() {
             self.follow(follow);
         }
+        self.keep_for(self.shared.id());
         self.lines.retain(|_, line| line.queue.strong_count() > 0);
         let refusal = self.read_gaps().await?;
         let read = self.lines.iter().filter(|(_, line)| !line.has_gap);
@@ -170,19 +179,24 @@ impl Watcher {
         for line in self.lines.values_mut().filter(|line| line.has_gap) {
             let Some(queue) = line.queue.upgrade() else { continue };
             let call = |client| requests::snapshot(client, queue.keys());
-            let snapshot = match self.shared.client.call(call).await {
+            let client = &self.shared.client;
+            let timeout = client.longer_and_longer().nth(line.unanswered).unwrap_or_default();
+            let snapshot = match client.call_within(timeout, call).await {
                 Ok(snapshot) => snapshot,
                 Err(Failure::Refused(error)) => {
                     queue.deny(&error);
                     refusal = Some(error);
                     continue;
                 }
-                Err(failure) => return Err(failure),
+                Err(failure) => {
+                    line.unanswered += 1;
+                    return Err(failure);
+                }
             };
             for orphan in queue.reset(snapshot, session) {
                 self.shared.sweep(queue.keys().place(orphan));
             }
-            line.has_gap = false;
+            (line.has_gap, line.unanswered) = (false, 0);
         }
         Ok(refusal)
     }
@@ -205,6 +219,9 @@ impl Watcher {
             self.lines.values_mut().for_each(|line| line.has_gap = true);
             return Err(cancelled(message));
         }
+        if message.created() || message.events().is_empty() {
+            self.check_that_time_goes_on(message)?;
+        }
         let Some(line) = self.lines.get_mut(&id) else { return Ok(()) };
         let Some(queue) = line.queue.upgrade() else {
             // Nobody uses it any more.
@@ -221,6 +238,21 @@ impl Watcher {
             self.shared.sweep(queue.keys().place(orphan));
         }
         Ok(())
+    }
+
+    /// The first answer to a watch, and each to the question whether the node is alive, say how far etcd is. If it is not as
+    /// far as a line has been seen, either this node lags behind, or all have gone back: to read the line decides it.
+    fn check_that_time_goes_on(&mut self, message: &WatchResponse) -> Result<(), Failure> {
+        let now = message.header().map_or(i64::MAX, ResponseHeader::revision);
+        let is_ahead = |line: &Line| line.queue.upgrade().is_some_and(|q| q.revision() > now);
+        let mut goes_on = true;
+        for line in self.lines.values_mut().filter(|line| is_ahead(line)) {
+            (line.has_gap, goes_on) = (true, false);
+        }
+        if goes_on {
+            return Ok(());
+        }
+        Err(Failure::Unanswered(format!("etcd has gone back to revision {now}")))
     }
 }
 

@@ -99,6 +99,28 @@ fn a_place_that_a_later_state_has_not_is_lost() {
     assert!(!young_lost.is_cancelled() && !unsent_lost.is_cancelled());
 }
 
+/// Its data was restored from a backup.
+#[test]
+fn when_etcd_goes_back_all_places_are_lost_and_new_ones_are_granted() {
+    let queue = queue(1);
+    let other = PlaceId { session: SessionId(2), number: 1 };
+    let front = (5, Change::Join { id: other, created: 5, weight: 1 });
+    let (_, held) = expect(&queue, 1, 1);
+    let (mut waits, waits_lost) = expect(&queue, 2, 1);
+    queue.apply([front, join(1, 6, 1), join(2, 7, 1), (8, Change::Leave(other))], Some(MINE));
+    assert!(!held.is_cancelled());
+    let (mut unsent, _) = expect(&queue, 3, 1);
+    // The one in front is there again.
+    queue.reset(snapshot(6, &[(other, 5, 1), (id(1), 6, 1)]), Some(MINE));
+    assert!(held.is_cancelled() && waits_lost.is_cancelled());
+    assert!(matches!(waits.try_recv(), Ok(Answer::Lost)));
+    assert_eq!((queue.revision(), queue.available()), (6, 0));
+    queue.forget(id(1));
+    queue.apply([(7, Change::Leave(other)), (8, Change::Leave(id(1)))], Some(MINE));
+    queue.apply([join(3, 9, 1)], Some(MINE));
+    assert!(matches!(unsent.try_recv(), Ok(Answer::Granted(9))));
+}
+
 #[test]
 fn a_limit_that_falls_refuses_whoever_waits_for_more() {
     let queue = queue(3);

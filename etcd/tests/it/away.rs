@@ -125,6 +125,46 @@ fn etcd_is_away_for_a_minute() {
     });
 }
 
+/// etcd comes back without its data, as it does with older data after it was restored from a backup: its revisions were
+/// all seen before, and so are those of what is acquired then.
+#[test]
+fn etcd_goes_back() {
+    run(async {
+        let mut cluster = Cluster::start(1).await;
+        let session = session(&cluster).await;
+        let semaphore = open(&session, 1).await;
+        for _ in 0..20 {
+            semaphore.acquire().await.unwrap().release().await.unwrap();
+        }
+        let held = semaphore.acquire().await.unwrap();
+        let waits = asks(&semaphore);
+        until_line(&semaphore, 1, 1).await;
+        let before = semaphore.status().revision;
+        cluster.kill(0);
+        cluster.wipe(0);
+        cluster.launch(0);
+        cluster.ready().await;
+        held.lost().await;
+        assert!(matches!(waits.await.unwrap(), Err(Error::Lost)));
+        // Its watch may not have noticed yet.
+        let permit = loop {
+            let semaphore = open(&session, 1).await;
+            match semaphore.acquire().await {
+                Ok(permit) => break permit,
+                Err(error) => {
+                    assert!(matches!(error, Error::Lost | Error::NotFound { .. }), "{error}")
+                }
+            }
+            time::sleep(Duration::from_millis(10)).await;
+        };
+        assert!(permit.fence() < before);
+        let next = asks(&semaphore);
+        until_line(&semaphore, 1, 1).await;
+        permit.release().await.unwrap();
+        next.await.unwrap().unwrap().release().await.unwrap();
+    });
+}
+
 #[test]
 fn a_session_is_closed_while_etcd_is_away() {
     run(async {

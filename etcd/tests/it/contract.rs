@@ -1,7 +1,9 @@
 //! What the docs say, where nothing fails.
 
+use std::pin::pin;
 use std::time::Duration;
 
+use etcd_client::DeleteOptions;
 use futures::StreamExt;
 use futures::future::join_all;
 use futures::stream::FuturesUnordered;
@@ -104,6 +106,53 @@ fn a_confirmed_release_is_seen_by_the_next_try_of_another() {
             let permit = semaphores[round % 2].try_acquire().await.expect("it was released");
             permit.release().await.unwrap();
         }
+    });
+}
+
+/// Somebody else deletes the keys, and the watch has perhaps not said so yet.
+#[test]
+fn a_release_of_what_was_gone_already_says_so() {
+    run(async {
+        let cluster = Cluster::start(1).await;
+        let session = session(&cluster).await;
+        let semaphore = open(&session, 1).await;
+        let mut client = cluster.client(0).await;
+        for _ in 0..50 {
+            let permit = semaphore.acquire().await.unwrap();
+            let all = DeleteOptions::new().with_prefix();
+            client.delete("semafair/api/line/", Some(all)).await.unwrap();
+            let released = permit.release().await;
+            assert!(matches!(released, Err(Error::Lost)), "{released:?}");
+        }
+    });
+}
+
+#[test]
+fn silence_is_borne_as_long_as_the_patience_lasts_and_the_session() {
+    run(async {
+        let cluster = Cluster::start(1).await;
+        let proxy = Proxy::start(cluster.client_port(0)).await;
+        let options = |patience| Options::new([proxy.endpoint()]).ttl(TTL * 20).patience(patience);
+        let hasty = Session::connect(options(Duration::from_secs(1))).await.unwrap();
+        let patient = Session::connect(options(Duration::from_secs(600))).await.unwrap();
+        let semaphore = open(&hasty, 1).await;
+        proxy.cut();
+        // One is free, by all that is known here.
+        let tried = semaphore.try_acquire().await;
+        assert!(matches!(tried, Err(Error::Unavailable(_))), "{tried:?}");
+        let opened = DistributedSemaphore::open(&hasty, "other", 1).await;
+        assert!(matches!(opened, Err(Error::Unavailable(_))), "{opened:?}");
+        let closes = {
+            let patient = patient.clone();
+            async move { patient.close().await }
+        };
+        let mut opens = pin!(DistributedSemaphore::open(&patient, "other", 1));
+        assert!(futures::poll!(&mut opens).is_pending());
+        let closes = tokio::spawn(closes);
+        let opened = opens.await;
+        assert!(matches!(opened, Err(Error::Closed)), "{opened:?}");
+        proxy.heal();
+        closes.await.unwrap().unwrap();
     });
 }
 

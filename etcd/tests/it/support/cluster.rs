@@ -165,6 +165,12 @@ impl Cluster {
         kill_process(Pid::from_child(process), signal).expect("it runs");
     }
 
+    /// Deletes all data of a node that is down.
+    pub(crate) fn wipe(&self, node: usize) {
+        let data = self.data.path().join(&self.nodes[node].name);
+        fs::remove_dir_all(data).expect("it has run");
+    }
+
     /// As `kill -9`.
     pub(crate) fn kill(&mut self, node: usize) {
         end(&mut self.nodes[node].process);
