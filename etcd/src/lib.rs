@@ -23,9 +23,9 @@
 //! # A backup
 //!
 //! etcd that was restored from a backup has lost what it did since, and its revisions go back, and with them the fences. A
-//! session notices as soon as it hears from etcd: all its permits and places are lost. To let a guarded resource go on with the
-//! fences that it has seen, restore with `--bump-revision` and `--mark-compacted`
-//! ([etcd#16028](https://github.com/etcd-io/etcd/issues/16028)).
+//! session that hears from it before it has come as far again notices: all its permits and places are lost. Later it would not. So
+//! restore with `--bump-revision` and `--mark-compacted`
+//! ([etcd#16028](https://github.com/etcd-io/etcd/issues/16028)): then revisions and fences go on, and etcd ends all watches.
 //!
 //! # How it works
 //!

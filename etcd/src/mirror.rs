@@ -109,7 +109,7 @@ impl Mirror {
     /// Takes over the state at a revision, in place of the changes that led to it; returns what `apply` does.
     ///
     /// What a process granted stays granted, but what others granted meanwhile it cannot know: if the limit was higher for
-    /// a while, places may be out that wait in this mirror. It grants nothing before these are gone.
+    /// a while, places may be out that wait in this mirror. It grants them as soon as they fit, and none behind them before.
     ///
     /// An earlier revision is that of a store which was restored from a backup. There, nothing was granted that is known here.
     pub(crate) fn reset(

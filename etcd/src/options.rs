@@ -48,8 +48,8 @@ impl Options {
     /// How long the lease of the session lives without a renewal: in whole seconds, at most a day. 10 seconds by
     /// default.
     ///
-    /// When a process crashes, its permits come back after this time, or later if etcd changes its leader meanwhile; and while etcd cannot be reached, a permit
-    /// is good for nine tenths of it. etcd raises it to one and a half times its election timeout, which is 2 seconds
+    /// When a process crashes, its permits come back after this time, or later if etcd changes its leader meanwhile. While
+    /// etcd cannot be reached, a permit is good for nine tenths of it. etcd raises it to one and a half times its election timeout, which is 2 seconds
     /// unless that was configured. An attempt at a request may take a fifth of it, at most 2 seconds.
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.ttl = ttl;

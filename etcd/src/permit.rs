@@ -111,7 +111,7 @@ impl Permit {
         self.place.verify().await
     }
 
-    /// Releases the permits, and waits until etcd has confirmed it. If that is `Ok`, they were not lost until then.
+    /// Releases the permits, and waits until etcd has confirmed it.
     ///
     /// # Cancel safety
     ///

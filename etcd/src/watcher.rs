@@ -219,7 +219,7 @@ impl Watcher {
             self.lines.values_mut().for_each(|line| line.has_gap = true);
             return Err(cancelled(message));
         }
-        if message.created() || message.events().is_empty() {
+        if message.events().is_empty() {
             self.check_that_time_goes_on(message)?;
         }
         let Some(line) = self.lines.get_mut(&id) else { return Ok(()) };

@@ -142,13 +142,10 @@ fn silence_is_borne_as_long_as_the_patience_lasts_and_the_session() {
         assert!(matches!(tried, Err(Error::Unavailable(_))), "{tried:?}");
         let opened = DistributedSemaphore::open(&hasty, "other", 1).await;
         assert!(matches!(opened, Err(Error::Unavailable(_))), "{opened:?}");
-        let closes = {
-            let patient = patient.clone();
-            async move { patient.close().await }
-        };
         let mut opens = pin!(DistributedSemaphore::open(&patient, "other", 1));
         assert!(futures::poll!(&mut opens).is_pending());
-        let closes = tokio::spawn(closes);
+        let closing = patient.clone();
+        let closes = tokio::spawn(async move { closing.close().await });
         let opened = opens.await;
         assert!(matches!(opened, Err(Error::Closed)), "{opened:?}");
         proxy.heal();
